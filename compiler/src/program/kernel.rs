@@ -1,0 +1,86 @@
+//! References to kernels of `onnxc-runtime`: a path to print and a function to call, made together so that neither can be wrong.
+//!
+//! `kernel!(gather::gather(_, _, _, _) for any(dtype))` names `onnxc_runtime::kernels::gather::gather`, generic over one element type taken
+//! from `dtype`, with as many arguments as there are underscores. The path is checked by the compiler because the thunk calls it.
+
+use super::interpret::Args;
+use onnxc_runtime::error::Fault;
+
+/// Why an interpreted call failed.
+#[derive(Debug)]
+pub enum CallError {
+    /// The kernel's own error: the model's data is at fault.
+    Fault(Fault),
+    /// The arguments do not fit the kernel: a bug of ours.
+    Argument(String),
+}
+
+impl From<Fault> for CallError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// A kernel of the runtime.
+#[derive(Clone, Copy)]
+pub struct Kernel {
+    /// The path below `onnxc_runtime::kernels`, such as `gather::gather`.
+    pub path: &'static str,
+    /// Runs it with interpreted arguments.
+    pub run: fn(&mut Args<'_>) -> Result<(), CallError>,
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.path)
+    }
+}
+
+/// See the module's documentation. Dtype sets: `any` (strings too; plain types by width), `num` (ints and f32/f64 and halves), `int`, `float` (f32, f64, f16, bf16),
+/// `real` (f32, f64). `Option<Kernel>`: `None` if the dtype is not in the set.
+#[macro_export]
+macro_rules! kernel {
+    ($($path:ident)::+ ($($arg:tt),*)) => {
+        $crate::program::kernel::Kernel {
+            path: $crate::kernel!(@path $($path)::+),
+            run: |args| Ok(onnxc_runtime::kernels::$($path)::+($($crate::kernel!(@take args $arg)),*)?),
+        }
+    };
+    ($($path:ident)::+ ($($arg:tt),*) for $set:ident($dtype:expr)) => {
+        $crate::kernel!(@set $set $dtype, T => $crate::program::kernel::Kernel {
+            path: $crate::kernel!(@path $($path)::+),
+            run: |args| Ok(onnxc_runtime::kernels::$($path)::+::<T>($($crate::kernel!(@take args $arg)),*)?),
+        })
+    };
+    (@path $first:ident $(:: $rest:ident)*) => { concat!(stringify!($first) $(, "::", stringify!($rest))*) };
+    (@take $args:ident $arg:tt) => { $args.take()? };
+    (@set any $dtype:expr, $t:ident => $body:expr) => {
+        match ($dtype, ($dtype).size()) {
+            (onnxc_runtime::element::DType::String, _) => { type $t = String; Some($body) }
+            (_, 1) => { type $t = u8; Some($body) }
+            (_, 2) => { type $t = u16; Some($body) }
+            (_, 4) => { type $t = u32; Some($body) }
+            (_, 8) => { type $t = u64; Some($body) }
+            _ => { type $t = onnxc_runtime::element::Complex<f64>; Some($body) }
+        }
+    };
+    (@set num $dtype:expr, $t:ident => $body:expr) => {
+        $crate::kernel!(@rows $dtype, $t => $body; F32 f32, F64 f64, F16 onnxc_runtime::float::F16, BF16 onnxc_runtime::float::BF16,
+            I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64)
+    };
+    (@set int $dtype:expr, $t:ident => $body:expr) => {
+        $crate::kernel!(@rows $dtype, $t => $body; I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64)
+    };
+    (@set float $dtype:expr, $t:ident => $body:expr) => {
+        $crate::kernel!(@rows $dtype, $t => $body; F32 f32, F64 f64, F16 onnxc_runtime::float::F16, BF16 onnxc_runtime::float::BF16)
+    };
+    (@set real $dtype:expr, $t:ident => $body:expr) => {
+        $crate::kernel!(@rows $dtype, $t => $body; F32 f32, F64 f64)
+    };
+    (@rows $dtype:expr, $t:ident => $body:expr; $($variant:ident $ty:ty),*) => {
+        match $dtype {
+            $(onnxc_runtime::element::DType::$variant => { type $t = $ty; Some($body) })*
+            _ => None,
+        }
+    };
+}

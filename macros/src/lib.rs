@@ -1,0 +1,2 @@
+//! `include_onnx!`: compile an ONNX model in place.
+#![forbid(unsafe_code)]

@@ -1,0 +1,1 @@
+//! What generated code calls: one file per family.
