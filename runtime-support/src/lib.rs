@@ -9,9 +9,13 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "alloc")]
+pub mod aligned;
 pub mod cx;
 pub mod element;
 pub mod error;
 pub mod float;
 pub mod kernels;
 pub mod simd;
+#[cfg(feature = "alloc")]
+pub mod value;
