@@ -16,6 +16,7 @@ pub mod element;
 pub mod error;
 pub mod float;
 pub mod kernels;
+pub mod math;
 pub mod simd;
 #[cfg(feature = "alloc")]
 pub mod value;
