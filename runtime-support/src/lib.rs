@@ -12,11 +12,14 @@ extern crate std;
 #[cfg(feature = "alloc")]
 pub mod aligned;
 pub mod cx;
+pub mod dims;
 pub mod element;
 pub mod error;
 pub mod float;
 pub mod kernels;
 pub mod math;
+pub mod memory;
 pub mod simd;
 #[cfg(feature = "alloc")]
 pub mod value;
+pub mod view;
