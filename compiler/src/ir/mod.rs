@@ -2,4 +2,12 @@
 
 pub mod arena;
 pub mod dim;
+pub mod fact;
+pub mod graph;
 pub mod tensor;
+
+pub use dim::{Dim, Dims};
+pub use fact::{Fact, Known, Type};
+pub use graph::{Graph, Node, Origin, ValueId};
+pub use onnxc_runtime::element::DType;
+pub use tensor::Tensor;

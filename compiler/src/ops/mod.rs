@@ -1,0 +1,160 @@
+//! The operators: one file per idea, and the two tables that make them exist.
+//!
+//! The core operators ([`Op`]) are what the middle rooms know; the ONNX operators ([`table`]) are names, domains and versions that `parse`
+//! functions translate into core operators, so that differences between opsets end there. An operator's file holds, in the order a model meets
+//! it: `parse`, the attributes (a struct), `infer`, `simplify`, `lower`, tests. Folding needs no code: it lowers and interprets.
+
+pub mod infer;
+pub mod table;
+
+pub mod control;
+pub mod elementwise;
+pub mod shape;
+
+pub use infer::Infer;
+
+use crate::ir::{Fact, Graph};
+use crate::lower::Lower;
+use serde::{Deserialize, Serialize};
+
+/// What is wrong with a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpError {
+    /// Whether the model breaks the standard, or we lack something.
+    pub kind: ErrorKind,
+    /// What is wrong, as a sentence without the place.
+    pub message: String,
+    /// What the user can do about it, if we know.
+    pub help: Option<String>,
+}
+
+/// Whose fault an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The model is not valid.
+    Invalid,
+    /// The model may be valid; onnxc does not support this.
+    Unsupported,
+}
+
+impl OpError {
+    /// The model is not valid.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Invalid, message: message.into(), help: None }
+    }
+
+    /// onnxc does not support this.
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Unsupported, message: message.into(), help: None }
+    }
+
+    /// Adds what the user can do.
+    pub fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+}
+
+/// What every core operator does.
+pub trait Operator {
+    /// The facts of the outputs. May refine the operator (If, Loop and Scan infer their bodies). What it assumes and cannot prove it records
+    /// with `Infer::require…`.
+    fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError>;
+
+    /// The steps that compute the outputs.
+    fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError>;
+
+    /// Whether the operator may run at compile time when its inputs are constants (random ones and those with huge outputs do not).
+    fn folds(&self) -> bool {
+        true
+    }
+
+    /// Whether two applications to the same inputs give the same outputs.
+    fn pure(&self) -> bool {
+        true
+    }
+
+    /// The bodies of control flow.
+    fn bodies(&self) -> Vec<&Graph> {
+        Vec::new()
+    }
+
+    /// The bodies of control flow, to be changed.
+    fn bodies_mut(&mut self) -> Vec<&mut Graph> {
+        Vec::new()
+    }
+}
+
+/// One line a core operator: `Name(path::to::Struct)` makes the enum, forwards the trait and names it in texts.
+macro_rules! operators {
+    ($($name:ident($ty:ty),)*) => {
+        /// A core operator with its attributes.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[allow(missing_docs)] // Documented at the structs.
+        pub enum Op {
+            $($name($ty),)*
+        }
+        $(impl From<$ty> for Op {
+            fn from(op: $ty) -> Self {
+                Self::$name(op)
+            }
+        })*
+        impl Op {
+            /// The name in texts.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$name(_) => stringify!($name),)*
+                }
+            }
+            fn operator(&self) -> &dyn Operator {
+                match self {
+                    $(Self::$name(op) => op,)*
+                }
+            }
+            fn operator_mut(&mut self) -> &mut dyn Operator {
+                match self {
+                    $(Self::$name(op) => op,)*
+                }
+            }
+        }
+    };
+}
+
+impl Op {
+    /// See [`Operator::infer`].
+    pub fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
+        self.operator_mut().infer(cx)
+    }
+    /// See [`Operator::lower`].
+    pub fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
+        self.operator().lower(cx)
+    }
+    /// See [`Operator::folds`].
+    pub fn folds(&self) -> bool {
+        self.operator().folds()
+    }
+    /// See [`Operator::pure`].
+    pub fn pure(&self) -> bool {
+        self.operator().pure()
+    }
+    /// See [`Operator::bodies`].
+    pub fn bodies(&self) -> Vec<&Graph> {
+        self.operator().bodies()
+    }
+    /// See [`Operator::bodies_mut`].
+    pub fn bodies_mut(&mut self) -> Vec<&mut Graph> {
+        self.operator_mut().bodies_mut()
+    }
+}
+
+operators! {
+    Identity(shape::identity::Identity),
+    Reshape(shape::reshape::Reshape),
+    Shape(shape::shape_of::Shape),
+    Transpose(shape::transpose::Transpose),
+    Expand(shape::expand::Expand),
+    Unary(elementwise::unary::Unary),
+    Binary(elementwise::binary::Binary),
+    Fused(elementwise::fused::Fused),
+    If(control::if_::If),
+    Loop(control::loop_::Loop),
+}
