@@ -3,6 +3,7 @@
 //! A step calls one kernel of `onnxc-runtime` with explicit views of buffers, runs a fused elementwise loop, gives a symbol its value, or holds
 //! blocks (If, Loop). Everything that depends on dims is a [`Dim`]; constants are dims too. `emit` prints a program as Rust, `interpret` runs it.
 
+pub mod args;
 pub mod formula;
 pub mod interpret;
 pub mod kernel;

@@ -1,0 +1,7 @@
+//! Operators that change or read shapes and leave elements as they are.
+
+pub mod expand;
+pub mod identity;
+pub mod reshape;
+pub mod shape_of;
+pub mod transpose;
