@@ -1,5 +1,55 @@
 //! onnxc: an ahead-of-time compiler from ONNX to native Rust.
+//!
+//! The rooms, in order: proto → [`import`] → [`verify`] → [`passes`] → [`lower`] → memory → emit → write. See ARCHITECTURE.md.
 #![forbid(unsafe_code)]
 
+pub mod import;
 pub mod ir;
+pub mod lower;
+pub mod ops;
+pub mod options;
 pub mod program;
+pub mod report;
+
+use onnxc_proto::{Bytes, ExternalFiles, Limits};
+pub use options::Options;
+pub use report::Report;
+use report::Diagnostic;
+use std::path::Path;
+
+/// A model file as it was read: the decoded message and what identifies it.
+pub struct Model {
+    /// The decoded file.
+    pub proto: onnxc_proto::ModelProto,
+    /// The files that external data is read from.
+    pub files: ExternalFiles,
+}
+
+impl Model {
+    /// Reads a model file; external data is taken from its folder only.
+    pub fn read(path: &Path) -> Result<Self, Report> {
+        let limits = Limits::default();
+        let error = |message: String| Report::from(Diagnostic::error(format!("{}: {message}", path.display())));
+        let proto = onnxc_proto::decode_model_file(path, &limits).map_err(|e| error(e.to_string()))?;
+        let files = ExternalFiles::beside(path).map_err(|e| error(e.to_string()))?;
+        Ok(Self { proto, files })
+    }
+
+    /// A model in memory; it cannot have external data.
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self, Report> {
+        let proto = onnxc_proto::decode_model(bytes.into(), &Limits::default()).map_err(|e| Report::from(Diagnostic::error(e.to_string())))?;
+        Ok(Self { proto, files: ExternalFiles::refused() })
+    }
+
+    /// The producer, as generated code names it.
+    pub fn producer(&self) -> String {
+        format!("{} {}", self.proto.producer_name, self.proto.producer_version).trim().to_owned()
+    }
+}
+
+/// The first rooms: a model as a program.
+pub fn compile_to_program(model: Model, options: &Options) -> Result<program::Program, Report> {
+    let producer = model.producer();
+    let graph = import::import(&model.proto, model.files, options)?;
+    Ok(lower::lower(&graph, &producer)?)
+}

@@ -64,6 +64,11 @@ impl Builder {
         View { buffer, offset: self.dims.int(0), len }
     }
 
+    /// The dtype of a view's buffer.
+    pub fn dtype(&self, view: View) -> DType {
+        self.buffers[view.buffer].dtype
+    }
+
     /// New memory of the model.
     pub fn scratch(&mut self, dtype: DType, shape: &[Dim], name: &str) -> View {
         let len = self.dims.product(shape);

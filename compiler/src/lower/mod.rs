@@ -260,6 +260,39 @@ impl<'a> Lower<'a> {
         }
     }
 
+    /// Gives the symbols among `target` the values of `values` where they differ: the shape of an output that one of several places gives.
+    pub fn set(&mut self, target: &[Dim], values: &[Dim]) {
+        let dims = self.dims();
+        let mut assigned = Vec::new();
+        for (&to, &from) in target.iter().zip(values).filter(|(to, from)| to != from) {
+            match dims.as_symbol(to) {
+                Some(symbol) if dims.info(symbol).source == Source::Step => {
+                    self.builder.bind(symbol);
+                    assigned.push((symbol, from));
+                }
+                _ => self.step(Action::Require(Condition::Equal(to, from))),
+            }
+        }
+        if !assigned.is_empty() {
+            self.step(Action::Assign(assigned));
+        }
+    }
+
+    /// Notes that a step of this node binds the symbol.
+    pub fn mark_bound(&mut self, symbol: Symbol) {
+        self.builder.bind(symbol);
+    }
+
+    /// An object for the use of this node.
+    pub fn temp_object(&mut self) -> BufferId {
+        self.builder.object("temporary")
+    }
+
+    /// The dtype of a view's buffer.
+    pub fn dtype_of(&self, view: View) -> DType {
+        self.builder.dtype(view)
+    }
+
     /// A new symbol, bound by a step of this node, and its dim.
     pub fn symbol(&mut self, min: i64) -> (Symbol, Dim) {
         let (symbol, dim) = self.builder.dims.fresh(min);

@@ -1,0 +1,251 @@
+//! Room 1: model file → graph. Opsets, names and function bodies end here.
+
+mod attributes;
+mod frame;
+mod functions;
+mod node;
+mod order;
+mod tensors;
+mod types;
+
+pub use functions::Functions;
+pub use node::{Parse, scalar};
+pub use tensors::{from_data, to_tensor};
+pub use types::{dtype_of, symbols};
+
+use crate::ir::dim::Dims;
+use crate::ir::graph::{Graph, ValueId};
+use crate::ir::{DType, Fact, Type};
+use crate::ops::OpError;
+use crate::options::Options;
+use crate::report::{Diagnostic, Place, Report};
+use frame::Frame;
+use functions::Functions;
+use onnxc_proto::{ExternalFiles, GraphProto, ModelProto, NodeProto};
+use std::collections::{BTreeMap, HashMap};
+
+/// How deep bodies may be nested.
+pub const MAX_DEPTH: usize = 24;
+/// How deep functions may call functions.
+pub const MAX_CALLS: usize = 32;
+/// How many nodes a model may have once its functions are inlined.
+pub const MAX_NODES: usize = 500_000;
+
+/// Everything the import of one model shares.
+pub struct Import<'a> {
+    /// The model's opset imports by domain (`""` is ai.onnx).
+    opsets: BTreeMap<String, i64>,
+    functions: Functions<'a>,
+    files: ExternalFiles,
+    options: &'a Options,
+    /// The scopes from the model's graph inwards.
+    frames: Vec<Frame>,
+    calls: Vec<String>,
+    nodes: usize,
+    ir_version: i64,
+}
+
+/// The graph of a model.
+pub fn import(model: &ModelProto, files: ExternalFiles, options: &Options) -> Result<Graph, Report> {
+    let graph = model.graph.as_ref().ok_or_else(|| Report::from(Diagnostic::error("the model has no graph")))?;
+    let mut opsets: BTreeMap<String, i64> = BTreeMap::new();
+    for import in &model.opset_import {
+        opsets.insert(canonical_domain(&import.domain).to_owned(), import.version);
+    }
+    // A model without imports is from before opsets were versioned.
+    opsets.entry(String::new()).or_insert(1);
+    let functions = Functions::new(&model.functions);
+    crate::ops::table::check_known(graph, &functions, &opsets)?;
+    let mut import =
+        Import { opsets, functions, files, options, frames: Vec::new(), calls: Vec::new(), nodes: 0, ir_version: model.ir_version };
+    import.model_graph(graph)
+}
+
+/// The domain under its one name: `ai.onnx` is the empty string.
+pub fn canonical_domain(domain: &str) -> &str {
+    if domain == "ai.onnx" { "" } else { domain }
+}
+
+impl Import<'_> {
+    fn model_graph(&mut self, proto: &GraphProto) -> Result<Graph, Report> {
+        let dims = Dims::default();
+        let mut frame = Frame::new(Graph::new(&proto.name, &dims), proto);
+        let mut report = Report::default();
+        for initializer in &proto.initializer {
+            // An initializer that is also an input is a default that the caller may replace, since IR 4; before, all initializers are inputs.
+            match to_tensor(initializer.clone(), &mut self.files) {
+                Ok(tensor) => frame.define_const(&initializer.name, tensor),
+                Err(message) => report.push(Diagnostic::error(message).place(Place::graph(&proto.name))),
+            }
+        }
+        for sparse in &proto.sparse_initializer {
+            match tensors::sparse(sparse.clone(), &mut self.files) {
+                Ok((name, tensor)) => frame.define_const(&name, tensor),
+                Err(message) => report.push(Diagnostic::error(message).place(Place::graph(&proto.name))),
+            }
+        }
+        for (i, input) in proto.input.iter().enumerate() {
+            if frame.is_defined(&input.name) {
+                continue;
+            }
+            match types::input_fact(input, i, &dims, self.options) {
+                Ok(fact) => frame.define_input(&input.name, fact),
+                Err(message) => report.push(Diagnostic::error(message).place(Place::graph(&proto.name))),
+            }
+        }
+        self.options.check_used(proto).into_iter().for_each(|d| report.push(d));
+        report.into_result()?;
+        self.frames.push(frame);
+        let outputs = self.body(proto)?;
+        let Some(mut frame) = self.frames.pop() else { return Err(Diagnostic::error("internal error: no frame").into()) };
+        frame.graph.outputs = outputs;
+        Ok(frame.graph)
+    }
+
+    /// Imports the nodes of a graph into the innermost frame; returns its outputs.
+    fn body(&mut self, proto: &GraphProto) -> Result<Vec<(String, ValueId)>, Report> {
+        let order = order::topological(&proto.node, |name| self.is_visible(name))
+            .map_err(|message| Report::from(Diagnostic::error(message).place(Place::graph(&proto.name))))?;
+        for index in order {
+            self.node(&proto.node[index], index, &proto.name)?;
+        }
+        let mut outputs = Vec::new();
+        for output in &proto.output {
+            let value = self.lookup(&output.name).ok_or_else(|| {
+                Report::from(Diagnostic::error(format!("the output `{}` is not made by any node", output.name)).place(Place::graph(&proto.name)))
+            })?;
+            outputs.push((output.name.clone(), value));
+        }
+        Ok(outputs)
+    }
+
+    fn is_visible(&self, name: &str) -> bool {
+        self.frames.iter().any(|f| f.is_defined(name))
+    }
+
+    /// The value of that name in the innermost frame; one of an outer frame is captured.
+    fn lookup(&mut self, name: &str) -> Option<ValueId> {
+        self.lookup_from(self.frames.len(), name)
+    }
+
+    fn lookup_from(&mut self, depth: usize, name: &str) -> Option<ValueId> {
+        let inner = depth.checked_sub(1)?;
+        if let Some(value) = self.frames[inner].get(name) {
+            return Some(value);
+        }
+        if self.frames[inner].closed {
+            return None;
+        }
+        let outer = self.lookup_from(inner, name)?;
+        let value = self.frames[inner - 1].graph.values[outer].clone();
+        Some(self.frames[inner].capture(name, outer, value))
+    }
+
+    fn opset(&self, domain: &str) -> i64 {
+        self.opsets.get(canonical_domain(domain)).copied().unwrap_or(1)
+    }
+
+    /// Imports a node into the innermost frame.
+    fn node(&mut self, node: &NodeProto, index: usize, graph: &str) -> Result<(), Report> {
+        self.nodes += 1;
+        let place = Place::node(graph, index, node, self.opset(&node.domain));
+        if self.nodes > MAX_NODES {
+            return Err(Diagnostic::error(format!("the model has more than {MAX_NODES} nodes")).place(place).into());
+        }
+        let values = if let Some(function) = self.functions.find(node) {
+            self.call_function(function, node, &place)?
+        } else {
+            let mut parse = Parse::new(self, node, place.clone());
+            let result = crate::ops::table::parse(&mut parse);
+            let (facts, nested) = (parse.input_facts(), parse.take_nested());
+            match (result, nested) {
+                (Ok(values), _) => values,
+                // The error happened inside a body: it is already complete.
+                (Err(_), Some(report)) => return Err(report),
+                (Err(error), None) => return Err(Diagnostic::from_op(&error, place, facts).into()),
+            }
+        };
+        let declared = node.output.iter().filter(|n| !n.is_empty()).count();
+        if values.len() < node.output.len() && values.len() < declared {
+            let message = format!("the node names {} outputs, the operator has {}", node.output.len(), values.len());
+            return Err(Diagnostic::error(message).place(Place::node(graph, index, node, self.opset(&node.domain))).into());
+        }
+        let frame = self.top();
+        for (name, value) in node.output.iter().zip(values) {
+            if !name.is_empty() {
+                frame.define(name, value);
+            }
+        }
+        Ok(())
+    }
+
+    fn top(&mut self) -> &mut Frame {
+        // The frame of the model's graph is pushed before any node is imported and popped after the last.
+        let last = self.frames.len() - 1;
+        &mut self.frames[last]
+    }
+
+    /// Imports a body graph whose inputs have these facts: the graph, whose further inputs are the captured values, and those values.
+    fn subgraph(&mut self, proto: &GraphProto, params: &[Fact]) -> Result<(Graph, Vec<ValueId>), Report> {
+        if self.frames.len() >= MAX_DEPTH {
+            return Err(Diagnostic::error(format!("bodies are nested more than {MAX_DEPTH} deep")).place(Place::graph(&proto.name)).into());
+        }
+        let dims = self.top().graph.dims.clone();
+        let mut frame = Frame::new(Graph::new(&proto.name, &dims), proto);
+        for (input, fact) in proto.input.iter().zip(params) {
+            frame.define_input(&input.name, fact.clone());
+        }
+        for initializer in &proto.initializer {
+            if !frame.is_defined(&initializer.name) {
+                let tensor = to_tensor(initializer.clone(), &mut self.files)
+                    .map_err(|m| Report::from(Diagnostic::error(m).place(Place::graph(&proto.name))))?;
+                frame.define_const(&initializer.name, tensor);
+            }
+        }
+        self.frames.push(frame);
+        let outputs = self.body(proto);
+        let frame = self.frames.pop();
+        let (outputs, Some(mut frame)) = (outputs?, frame) else { return Err(Diagnostic::error("internal error: no frame").into()) };
+        frame.graph.outputs = outputs;
+        Ok((frame.graph, frame.captures))
+    }
+}
+
+/// The declared type of a value, if it is one we know (used as a hint of the rank).
+fn hint(types: &HashMap<String, Type>, name: &str) -> Option<Type> {
+    types.get(name).cloned()
+}
+
+/// An error for a dtype that the standard does not have.
+fn unknown_dtype(number: i32) -> OpError {
+    OpError::unsupported(format!("data type number {number}"))
+}
+
+/// All dtypes by ONNX number.
+pub const DTYPES: [(i32, DType); 25] = [
+    (1, DType::F32),
+    (2, DType::U8),
+    (3, DType::I8),
+    (4, DType::U16),
+    (5, DType::I16),
+    (6, DType::I32),
+    (7, DType::I64),
+    (8, DType::String),
+    (9, DType::Bool),
+    (10, DType::F16),
+    (11, DType::F64),
+    (12, DType::U32),
+    (13, DType::U64),
+    (14, DType::C64),
+    (15, DType::C128),
+    (16, DType::BF16),
+    (17, DType::F8E4M3FN),
+    (18, DType::F8E4M3FNUZ),
+    (19, DType::F8E5M2),
+    (20, DType::F8E5M2FNUZ),
+    (21, DType::U4),
+    (22, DType::I4),
+    (23, DType::F4E2M1),
+    (24, DType::F8E8M0),
+    (25, DType::U2),
+];

@@ -1,0 +1,139 @@
+//! `If`: one of two bodies. A constant condition leaves only the body that runs.
+
+use crate::import::Parse;
+use crate::ir::{DType, Fact, Graph, NodeError, Type, ValueId};
+use crate::lower::{Lower, Place};
+use crate::ops::{Infer, OpError, Operator};
+use crate::program::{Action, Arg, Condition, Step};
+use serde::{Deserialize, Serialize};
+
+/// ONNX `If`.
+pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let condition = cx.input(0)?;
+    let known = cx.constant_of(condition).map(|t| t.bytes().first().is_some_and(|&b| b != 0));
+    if let Some(truth) = known {
+        let (body, captures) = cx.body(cx.graph(if truth { "then_branch" } else { "else_branch" })?, &[])?;
+        return cx.inline(&body, &captures);
+    }
+    let (then, then_captures) = cx.body(cx.graph("then_branch")?, &[])?;
+    let (otherwise, else_captures) = cx.body(cx.graph("else_branch")?, &[])?;
+    if then.outputs.len() != otherwise.outputs.len() {
+        return Err(OpError::invalid(format!("the branches give {} and {} outputs", then.outputs.len(), otherwise.outputs.len())));
+    }
+    let then_inputs = then_captures.len();
+    let inputs: Vec<Option<ValueId>> = [condition].into_iter().chain(then_captures).chain(else_captures).map(Some).collect();
+    cx.add_n(If { then, otherwise, then_inputs }, &inputs)
+}
+
+/// Input 0 is the condition; then come the values that the first body captures (its inputs), then those of the second.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct If {
+    /// What runs if the condition is true.
+    #[serde(skip)]
+    pub then: Graph,
+    /// What runs if it is false.
+    #[serde(skip)]
+    pub otherwise: Graph,
+    /// How many inputs the first body has.
+    pub then_inputs: usize,
+}
+
+impl Operator for If {
+    fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
+        if cx.dtype(0)? != DType::Bool {
+            return Err(OpError::invalid("the condition must be a boolean"));
+        }
+        let facts = cx.facts(1);
+        self.then = respecialize(&self.then, &facts[..self.then_inputs])?;
+        self.otherwise = respecialize(&self.otherwise, &facts[self.then_inputs..])?;
+        let pairs = self.then.outputs.iter().zip(&self.otherwise.outputs);
+        pairs.map(|(a, b)| merge(&self.then.fact(a.1).ty, &self.otherwise.fact(b.1).ty, cx).map(Fact::of)).collect()
+    }
+
+    fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
+        let condition = cx.input(0)?;
+        let places = (1..cx.input_count()).map(|i| cx.place(i)).collect::<Result<Vec<_>, _>>()?;
+        let then = branch(cx, &self.then, &places[..self.then_inputs])?;
+        let otherwise = branch(cx, &self.otherwise, &places[self.then_inputs..])?;
+        cx.step(Action::If { condition: condition.view, then, otherwise });
+        Ok(())
+    }
+
+    fn bodies(&self) -> Vec<&Graph> {
+        vec![&self.then, &self.otherwise]
+    }
+
+    fn bodies_mut(&mut self) -> Vec<&mut Graph> {
+        vec![&mut self.then, &mut self.otherwise]
+    }
+}
+
+/// The body again, inferred from these facts of its inputs; as it is where they are the same.
+pub fn respecialize(body: &Graph, facts: &[Fact]) -> Result<Graph, OpError> {
+    let same = body.inputs.iter().zip(facts).all(|(&v, f)| body.fact(v) == f);
+    if same && body.inputs.len() == facts.len() {
+        return Ok(body.clone());
+    }
+    body.rebuild(Some(facts), &mut |_, _, _, _| Ok(None)).map_err(in_body)
+}
+
+/// An error inside a body, at the node that holds it.
+pub fn in_body(e: NodeError) -> OpError {
+    OpError { message: format!("in the body, at node `{}` ({}): {}", e.origin.node, e.origin.operator, e.error.message), ..e.error }
+}
+
+/// A type that holds values of both: dims that differ become new symbols.
+pub fn merge(a: &Type, b: &Type, cx: &Infer<'_>) -> Result<Type, OpError> {
+    Ok(match (a, b) {
+        (Type::Tensor(x, s), Type::Tensor(y, t)) if x == y => Type::Tensor(
+            *x,
+            match (s, t) {
+                (Some(s), Some(t)) if s.len() == t.len() => Some(s.iter().zip(t).map(|(&p, &q)| if p == q { p } else { cx.fresh() }).collect()),
+                _ => None,
+            },
+        ),
+        (Type::Sequence(x), Type::Sequence(y)) => Type::Sequence(Box::new(merge(x, y, cx)?)),
+        (Type::Optional(x), Type::Optional(y)) => Type::Optional(Box::new(merge(x, y, cx)?)),
+        (Type::Map(k, x), Type::Map(l, y)) if k == l => Type::Map(*k, Box::new(merge(x, y, cx)?)),
+        _ => return Err(OpError::invalid("the branches give values of different types")),
+    })
+}
+
+/// The steps of a branch, ending with the copies to the outputs.
+fn branch(cx: &mut Lower<'_>, graph: &Graph, params: &[Place]) -> Result<Vec<Step>, OpError> {
+    let (mut steps, places) = cx.body(graph, params)?;
+    let tail = cx.collect(|cx| {
+        for (i, (place, (_, value))) in places.iter().zip(&graph.outputs).enumerate() {
+            store(cx, i, *place, &graph.fact(*value).ty)?;
+        }
+        Ok(())
+    })?;
+    steps.extend(tail);
+    Ok(steps)
+}
+
+/// Copies a branch's result to output `i`, and gives the output's own symbols their values.
+fn store(cx: &mut Lower<'_>, i: usize, place: Place, ty: &Type) -> Result<(), OpError> {
+    match (place, ty) {
+        (Place::Object(from), _) => {
+            let out = cx.output_object(i)?;
+            cx.call(crate::kernel!(sequence::copy(_, _)), vec![Arg::OutObject { buffer: out, update: false }, Arg::InObject(from)])
+        }
+        (Place::Tensor(view), Type::Tensor(dtype, Some(shape))) => {
+            let Some(target) = cx.output_fact(i)?.shape().map(<[_]>::to_vec) else {
+                return Err(OpError::unsupported("the branches give tensors of different rank")
+                    .help("declare the rank of this value in the model (value_info), or give the condition's inputs static shapes"));
+            };
+            if target.len() != shape.len() {
+                // The model declares another rank than this branch gives: taking it is an error of the run.
+                let (zero, one) = (cx.int(0), cx.int(1));
+                cx.step(Action::Require(Condition::Equal(zero, one)));
+                return Ok(());
+            }
+            cx.set(&target, shape);
+            let out = cx.output(i)?;
+            cx.copy(&out, &crate::lower::Operand { dtype: *dtype, shape: shape.clone(), view })
+        }
+        _ => Err(OpError::unsupported("a branch gives a tensor of unknown rank").help("give the model's inputs static shapes")),
+    }
+}

@@ -1,0 +1,324 @@
+//! `Loop`: a body that runs until a count is reached or a condition fails, carrying values from one trip to the next and stacking others.
+//!
+//! A dim of a carried value that changes from trip to trip becomes a symbol that the loop sets anew each time ([`Loop::infer`] finds which, by
+//! inferring the body until nothing more changes). What is stacked is written to its place in the output directly.
+
+use super::if_::{in_body, merge};
+use crate::import::Parse;
+use crate::ir::dim::Dim;
+use crate::ir::{DType, Fact, Graph, Tensor, Type, ValueId};
+use crate::lower::{Lower, Operand, Place};
+use crate::ops::{Infer, OpError, Operator};
+use crate::program::{Action, Arg, Step, View};
+use onnxc_runtime::element::Bool;
+use serde::{Deserialize, Serialize};
+
+/// ONNX `Loop`.
+pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let (trips, condition) = (cx.opt_input(0)?, cx.opt_input(1)?);
+    let initial = (2..cx.input_count()).map(|i| cx.input(i)).collect::<Result<Vec<_>, _>>()?;
+    let dims = cx.dims();
+    let facts: Vec<Fact> = initial.iter().map(|&v| cx.fact(v)).collect();
+    let params = |carried: Vec<Fact>| [vec![counter_fact(&dims, dims.fresh(0).1), true_fact(&dims)], carried].concat();
+    let proto = cx.graph("body")?;
+    // The body is imported for any dims first, since those of the first trip may not be those of the others.
+    let general = facts.iter().map(|f| Fact::of(generalize(&f.ty, &dims))).collect();
+    let (body, captures) = match cx.body(proto, &params(general)) {
+        Ok(body) => body,
+        Err(_) => cx.body(proto, &params(facts.iter().map(|f| Fact::of(f.ty.clone())).collect()))?,
+    };
+    let inputs: Vec<Option<ValueId>> = [trips, condition].into_iter().chain(initial.iter().chain(&captures).copied().map(Some)).collect();
+    cx.add_n(Loop::new(body, facts.len()), &inputs)
+}
+
+/// The same type with every dim unknown.
+fn generalize(ty: &Type, dims: &crate::ir::Dims) -> Type {
+    match ty {
+        Type::Tensor(dtype, shape) => Type::Tensor(*dtype, shape.as_ref().map(|s| s.iter().map(|_| dims.fresh(0).1).collect())),
+        Type::Sequence(inner) => Type::Sequence(Box::new(generalize(inner, dims))),
+        Type::Optional(inner) => Type::Optional(Box::new(generalize(inner, dims))),
+        other => other.clone(),
+    }
+}
+
+/// The trip counter: a scalar that is a symbol.
+fn counter_fact(dims: &crate::ir::Dims, counter: Dim) -> Fact {
+    Fact::elements(DType::I64, Vec::new(), vec![Some(counter)], dims)
+}
+
+/// The condition as the body sees it: where the body runs, it is true.
+fn true_fact(dims: &crate::ir::Dims) -> Fact {
+    Fact::constant(Tensor::scalar(Bool::from(true)), dims)
+}
+
+/// Inputs: the number of trips (optional), the condition (optional), the carried values, the captured ones. The body takes counter, condition,
+/// carried and captured values; it gives condition, carried and stacked values. Outputs: carried and stacked values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Loop {
+    /// The body as imported, for any dims.
+    #[serde(skip)]
+    general: Graph,
+    /// How many values are carried.
+    carried: usize,
+    #[serde(skip)]
+    found: Option<Found>,
+}
+
+/// What inference finds.
+#[derive(Clone, Debug, PartialEq)]
+struct Found {
+    /// The body for these inputs.
+    body: Graph,
+    /// The types of the carried values, which hold in every trip.
+    carried: Vec<Type>,
+    /// The symbol that counts the trips.
+    counter: Dim,
+    /// The number of trips: the counter after the loop, or known before.
+    count: Dim,
+}
+
+impl Loop {
+    /// A loop of a body that carries that many values.
+    pub fn new(body: Graph, carried: usize) -> Self {
+        Self { general: body, carried, found: None }
+    }
+
+    fn found(&self) -> Result<&Found, OpError> {
+        self.found.as_ref().ok_or_else(|| OpError::invalid("internal error: a loop that was not inferred"))
+    }
+
+    /// Whether the loop can only end by its count.
+    fn counts_only(&self, cx: &Infer<'_>, body: &Graph) -> bool {
+        let truth = |t: &Tensor| t.bytes().first().is_some_and(|&b| b != 0);
+        let starts = !cx.has(1) || cx.constant(1).is_some_and(truth);
+        let goes_on = body.outputs.first().and_then(|o| body.constant(o.1)).is_some_and(truth);
+        starts && goes_on
+    }
+}
+
+impl Operator for Loop {
+    fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
+        if self.general.outputs.len() <= self.carried {
+            return Err(OpError::invalid(format!("the body must give a condition and {} carried values", self.carried)));
+        }
+        let counter = cx.fresh();
+        let captured = cx.facts(2 + self.carried);
+        let mut carried = (0..self.carried).map(|i| cx.ty(2 + i).cloned()).collect::<Result<Vec<_>, _>>()?;
+        let mut widened: Vec<Dim> = Vec::new();
+        let body = loop {
+            let params = [counter_fact(cx.dims, counter), true_fact(cx.dims)].into_iter().chain(carried.iter().cloned().map(Fact::of));
+            let facts: Vec<Fact> = params.chain(captured.iter().cloned()).collect();
+            let body = self.general.rebuild(Some(&facts), &mut |_, _, _, _| Ok(None)).map_err(in_body)?;
+            let mut changed = false;
+            for (i, ty) in carried.iter_mut().enumerate() {
+                let new = widen(ty, &body.fact(body.outputs[i + 1].1).ty, cx, &mut widened)?;
+                changed |= new != *ty;
+                *ty = new;
+            }
+            if !changed {
+                break body;
+            }
+        };
+        let trips = cx.elements(0).and_then(|e| e.first().copied().flatten());
+        let count = match trips {
+            Some(trips) if self.counts_only(cx, &body) => cx.dims.max(trips, cx.int(0)),
+            _ => counter,
+        };
+        let mut facts: Vec<Fact> = carried.iter().cloned().map(Fact::of).collect();
+        for (_, value) in &body.outputs[1 + self.carried..] {
+            facts.push(match &body.fact(*value).ty {
+                Type::Tensor(dtype, Some(shape)) => Fact::tensor(*dtype, [vec![count], shape.clone()].concat()),
+                Type::Tensor(dtype, None) => Fact::unranked(*dtype),
+                _ => return Err(OpError::invalid("only tensors can be stacked")),
+            });
+        }
+        self.found = Some(Found { body, carried, counter, count });
+        Ok(facts)
+    }
+
+    fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
+        let found = self.found()?;
+        let trips = match (cx.has(0), cx.elements(0)) {
+            (false, _) => None,
+            (true, Some(known)) => known.first().copied(),
+            (true, None) => {
+                let (symbol, dim) = cx.symbol(i64::MIN);
+                let x = cx.input_i64(0)?;
+                cx.call(crate::kernel!(shape::read(_, _)), vec![Arg::Bind(vec![symbol]), x.read()])?;
+                Some(dim)
+            }
+        };
+        let condition = self.condition(cx, found)?;
+        let mut state = Vec::new();
+        for (i, ty) in found.carried.iter().enumerate() {
+            state.push(enter(cx, 2 + i, i, ty)?);
+        }
+        let counter = cx.dims().as_symbol(found.counter).ok_or_else(|| OpError::invalid("internal error: a counter that is no symbol"))?;
+        let index = cx.temp(DType::I64, &[]);
+        let truth = cx.weight("true", Tensor::scalar(Bool::from(true)));
+        let captured = (2 + self.carried..cx.input_count()).map(|i| cx.place(i)).collect::<Result<Vec<_>, _>>()?;
+        let params: Vec<Place> = [Place::Tensor(index.view), Place::Tensor(truth.view)].into_iter().chain(state.iter().copied()).chain(captured).collect();
+        cx.mark_bound(counter);
+        let mut body = cx.collect(|cx| cx.call(crate::kernel!(copy::literal(_, _)), vec![index.write(), Arg::I64s(vec![found.counter])]))?;
+        let (steps, places) = cx.body(&found.body, &params)?;
+        body.extend(steps);
+        body.extend(self.finish_trip(cx, found, &places, &state, condition.as_ref())?);
+        cx.step(Action::Loop { counter, trips, condition: condition.map(|c| c.view), body });
+        for (i, place) in state.into_iter().enumerate() {
+            cx.alias(i, place);
+        }
+        Ok(())
+    }
+
+    fn bodies(&self) -> Vec<&Graph> {
+        vec![self.found.as_ref().map_or(&self.general, |f| &f.body)]
+    }
+}
+
+impl Loop {
+    /// The memory of the condition, set to its first value; `None` if only the count ends the loop.
+    fn condition(&self, cx: &mut Lower<'_>, found: &Found) -> Result<Option<Operand>, OpError> {
+        if found.count != found.counter {
+            return Ok(None);
+        }
+        let memory = cx.temp(DType::Bool, &[]);
+        let first = if cx.has(1) { cx.input(1)? } else { cx.weight("true", Tensor::scalar(Bool::from(true))) };
+        cx.copy(&memory, &Operand { shape: Vec::new(), ..first })?;
+        Ok(Some(memory))
+    }
+
+    /// The end of a trip: stacks, then moves what is carried, then sets the carried dims.
+    fn finish_trip(&self, cx: &mut Lower<'_>, found: &Found, places: &[Place], state: &[Place], condition: Option<&Operand>) -> Result<Vec<Step>, OpError> {
+        cx.collect(|cx| {
+            for (k, (place, (_, value))) in places.iter().zip(&found.body.outputs).enumerate().skip(1 + self.carried) {
+                stack(cx, k - 1, *place, &found.body.fact(*value).ty, found.counter)?;
+            }
+            if let (Some(memory), Some(Place::Tensor(view))) = (condition, places.first()) {
+                let next = Operand { dtype: DType::Bool, shape: Vec::new(), view: *view };
+                cx.copy(memory, &next)?;
+            }
+            // A value that is carried in another's memory is saved before that is overwritten.
+            let mut sources: Vec<Place> = places[1..=self.carried].to_vec();
+            for (i, source) in sources.iter_mut().enumerate() {
+                if state.iter().enumerate().any(|(j, s)| j != i && s.buffer() == source.buffer()) {
+                    *source = save(cx, *source, &found.body.fact(found.body.outputs[i + 1].1).ty)?;
+                }
+            }
+            let mut assigned = Vec::new();
+            for (i, source) in sources.iter().enumerate() {
+                carry(cx, *source, state[i])?;
+                if let (Type::Tensor(_, Some(to)), Type::Tensor(_, Some(from))) = (&found.carried[i], &found.body.fact(found.body.outputs[i + 1].1).ty) {
+                    let dims = cx.dims();
+                    assigned.extend(to.iter().zip(from).filter(|(t, f)| t != f).filter_map(|(&t, &f)| Some((dims.as_symbol(t)?, f))));
+                }
+            }
+            if !assigned.is_empty() {
+                cx.step(Action::Assign(assigned));
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The type that holds both the value at the start of a trip and the one at its end: dims that change become symbols, once.
+fn widen(start: &Type, end: &Type, cx: &Infer<'_>, widened: &mut Vec<Dim>) -> Result<Type, OpError> {
+    if let (Type::Tensor(x, Some(s)), Type::Tensor(y, Some(t))) = (start, end)
+        && x == y
+        && s.len() == t.len()
+    {
+        let dim = |(&p, &q): (&Dim, &Dim)| {
+            if p == q || widened.contains(&p) {
+                return p;
+            }
+            let fresh = cx.fresh();
+            widened.push(fresh);
+            fresh
+        };
+        return Ok(Type::Tensor(*x, Some(s.iter().zip(t).map(dim).collect())));
+    }
+    match (start, end) {
+        (Type::Sequence(x), Type::Sequence(y)) => Ok(Type::Sequence(Box::new(widen_element(x, y, cx, widened)?))),
+        (Type::Optional(x), Type::Optional(y)) => Ok(Type::Optional(Box::new(widen(x, y, cx, widened)?))),
+        _ => merge(start, end, cx),
+    }
+}
+
+/// As [`widen`]; an empty sequence knows nothing of its elements' rank, which is then that of what is put in.
+fn widen_element(start: &Type, end: &Type, cx: &Infer<'_>, widened: &mut Vec<Dim>) -> Result<Type, OpError> {
+    match (start, end) {
+        (Type::Tensor(x, None), Type::Tensor(y, Some(shape))) if x == y => {
+            let fresh: Vec<Dim> = shape.iter().map(|_| cx.fresh()).collect();
+            widened.extend(&fresh);
+            Ok(Type::Tensor(*x, Some(fresh)))
+        }
+        (Type::Tensor(x, Some(_)), Type::Tensor(y, None)) if x == y => Ok(start.clone()),
+        _ => widen(start, end, cx, widened),
+    }
+}
+
+/// The memory of a carried value, set to its first value (input `i`).
+fn enter(cx: &mut Lower<'_>, i: usize, output: usize, ty: &Type) -> Result<Place, OpError> {
+    match (cx.place(i)?, ty) {
+        (Place::Object(from), _) => {
+            let to = cx.output_object(output)?;
+            cx.call(crate::kernel!(sequence::copy(_, _)), vec![Arg::OutObject { buffer: to, update: false }, Arg::InObject(from)])?;
+            Ok(Place::Object(to))
+        }
+        (_, Type::Tensor(_, Some(shape))) => {
+            let x = cx.input(i)?;
+            cx.set(shape, &x.shape);
+            let out = cx.output(output)?;
+            cx.copy(&out, &x)?;
+            Ok(Place::Tensor(out.view))
+        }
+        _ => Err(OpError::unsupported("a carried tensor changes its rank").help("declare its rank in the model (value_info)")),
+    }
+}
+
+/// A copy of a value in memory of its own.
+fn save(cx: &mut Lower<'_>, place: Place, ty: &Type) -> Result<Place, OpError> {
+    match (place, ty) {
+        (Place::Tensor(view), Type::Tensor(dtype, Some(shape))) => {
+            let to = cx.temp(*dtype, shape);
+            cx.copy(&to, &Operand { dtype: *dtype, shape: shape.clone(), view })?;
+            Ok(Place::Tensor(to.view))
+        }
+        (Place::Object(from), _) => {
+            let to = cx.temp_object();
+            cx.call(crate::kernel!(sequence::copy(_, _)), vec![Arg::OutObject { buffer: to, update: false }, Arg::InObject(from)])?;
+            Ok(Place::Object(to))
+        }
+        _ => Err(OpError::unsupported("a carried tensor of unknown rank")),
+    }
+}
+
+/// Moves a value into a carried value's memory.
+fn carry(cx: &mut Lower<'_>, from: Place, to: Place) -> Result<(), OpError> {
+    if from == to {
+        return Ok(());
+    }
+    match (from, to) {
+        (Place::Tensor(from), Place::Tensor(to)) => {
+            let dtype = cx.dtype_of(from);
+            // The memory grows to what is moved in; the carried dims are set after all moves.
+            let (out, x) = (View { len: from.len, ..to }, from);
+            cx.call(crate::kernel!(copy::copy(_, _) for any(dtype)), vec![Arg::Out { view: out, update: false }, Arg::In(x)])
+        }
+        (Place::Object(from), Place::Object(to)) => {
+            cx.call(crate::kernel!(sequence::copy(_, _)), vec![Arg::OutObject { buffer: to, update: false }, Arg::InObject(from)])
+        }
+        _ => Err(OpError::invalid("a carried value changes its type")),
+    }
+}
+
+/// Writes a trip's value to its place in output `k`.
+fn stack(cx: &mut Lower<'_>, k: usize, place: Place, ty: &Type, counter: Dim) -> Result<(), OpError> {
+    let (Place::Tensor(view), Type::Tensor(dtype, Some(_))) = (place, ty) else {
+        return Err(OpError::unsupported("a stacked tensor of unknown rank").help("declare its rank in the model (value_info)"));
+    };
+    let out = cx.output(k)?;
+    let offset = cx.dims().mul(counter, view.len);
+    let target = View { offset, len: view.len, ..out.view };
+    cx.call(crate::kernel!(copy::copy(_, _) for any(*dtype)), vec![Arg::Out { view: target, update: true }, Arg::In(view)])
+}
+

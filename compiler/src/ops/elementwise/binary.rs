@@ -1,0 +1,194 @@
+//! Functions of two tensors with broadcasting: arithmetic, comparisons, logic, bits. One table.
+
+use crate::import::Parse;
+use crate::ir::{DType, Dim, Fact, ValueId};
+use crate::lower::{Lower, loop_nest};
+use crate::ops::table::Row;
+use crate::ops::{Infer, OpError, Operator};
+use crate::program::Arg;
+use crate::program::formula::{Binary as F, Formula, Instr};
+use serde::{Deserialize, Serialize};
+
+/// What is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(missing_docs)] // ONNX's names; Mod has the sign of the divisor, Fmod of the dividend.
+pub enum BinaryFn {
+    Add, Sub, Mul, Div, Min, Max, Pow, Mod, Fmod, BitAnd, BitOr, BitXor, ShiftLeft, ShiftRight,
+    Less, LessOrEqual, Greater, GreaterOrEqual, Equal,
+    And, Or, Xor,
+}
+
+macro_rules! binary {
+    ($($name:ident => $f:ident,)*) => {
+        /// The ONNX operators of this family.
+        pub static ROWS: &[Row] = &[$(Row { domain: "", name: stringify!($name), parse: parse },)*];
+        fn function(name: &str) -> Option<BinaryFn> {
+            match name {
+                $(stringify!($name) => Some(BinaryFn::$f),)*
+                _ => None,
+            }
+        }
+    };
+}
+binary! {
+    Add => Add, Sub => Sub, Mul => Mul, Div => Div, Pow => Pow, Mod => Mod, BitShift => ShiftLeft, BitwiseAnd => BitAnd, BitwiseOr => BitOr,
+    BitwiseXor => BitXor, Less => Less, LessOrEqual => LessOrEqual, Greater => Greater, GreaterOrEqual => GreaterOrEqual, Equal => Equal,
+    And => And, Or => Or, Xor => Xor, Min => Min, Max => Max, Sum => Add,
+}
+
+fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let mut f = function(cx.op_type()).ok_or_else(|| OpError::unsupported(format!("the function {}", cx.op_type())))?;
+    match cx.op_type() {
+        "Mod" if cx.flag("fmod", false)? => f = BinaryFn::Fmod,
+        "BitShift" if cx.string("direction", "")? == "RIGHT" => f = BinaryFn::ShiftRight,
+        _ => {}
+    }
+    let inputs = cx.all_inputs()?;
+    if matches!(cx.op_type(), "Min" | "Max" | "Sum") {
+        return variadic(cx, f, &inputs);
+    }
+    let [a, b] = inputs[..] else { return Err(OpError::invalid(format!("2 inputs are needed, {} are given", inputs.len()))) };
+    let b = if cx.opset() < 7 { legacy_broadcast(cx, a, b)? } else { b };
+    let b = if f == BinaryFn::Pow { super::cast::like(cx, b, a)? } else { b };
+    cx.add(Binary { f }, &[a, b]).map(|v| vec![v])
+}
+
+/// `Min`, `Max` and `Sum` take any number of tensors.
+fn variadic(cx: &mut Parse<'_>, f: BinaryFn, inputs: &[ValueId]) -> Result<Vec<ValueId>, OpError> {
+    let (&first, rest) = inputs.split_first().ok_or_else(|| OpError::invalid("at least one input is needed"))?;
+    let mut all = first;
+    for &next in rest {
+        all = cx.add(Binary { f }, &[all, next])?;
+    }
+    Ok(vec![all])
+}
+
+/// Before opset 7 the second operand was broadcast only if `broadcast` was set, with its dims aligned at `axis`.
+fn legacy_broadcast(cx: &mut Parse<'_>, a: ValueId, b: ValueId) -> Result<ValueId, OpError> {
+    let Some(axis) = cx.opt_int("axis")? else { return Ok(b) };
+    let (outer, inner) = (cx.rank(a)?, cx.rank(b)?);
+    let axis = crate::ops::infer::resolve_axis(axis, outer.max(1))?;
+    let trailing = outer.checked_sub(axis + inner).ok_or_else(|| OpError::invalid("the second input does not fit at this axis"))?;
+    let axes = (inner..inner + trailing).map(|i| i as i64).collect();
+    cx.add(crate::ops::shape::reshape::Reshape::Unsqueeze { axes }, &[b])
+}
+
+/// A function of two elements, broadcast. Comparisons and logic give bool, the others the dtype of the inputs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Binary {
+    /// The function.
+    pub f: BinaryFn,
+}
+
+impl BinaryFn {
+    /// Whether the result is bool whatever the inputs are.
+    pub fn compares(self) -> bool {
+        use BinaryFn as B;
+        matches!(self, B::Less | B::LessOrEqual | B::Greater | B::GreaterOrEqual | B::Equal)
+    }
+
+    /// The function over f32 that a fused loop can compute.
+    pub fn formula(self) -> Option<F> {
+        macro_rules! same {
+            ($($name:ident)*) => { match self { $(Self::$name => Some(F::$name),)* _ => None } };
+        }
+        same!(Add Sub Mul Div Min Max Pow Mod Fmod Less LessOrEqual Greater GreaterOrEqual Equal)
+    }
+
+    /// The name, the same in the runtime's enums.
+    pub fn variant(self) -> &'static str {
+        macro_rules! names {
+            ($($name:ident)*) => { match self { $(Self::$name => stringify!($name),)* } };
+        }
+        names!(Add Sub Mul Div Min Max Pow Mod Fmod BitAnd BitOr BitXor ShiftLeft ShiftRight Less LessOrEqual Greater GreaterOrEqual Equal And Or Xor)
+    }
+
+    /// The function of two symbolic integers.
+    fn symbolic(self, cx: &Infer<'_>, a: Dim, b: Dim) -> Option<Dim> {
+        let d = cx.dims;
+        match self {
+            Self::Add => Some(d.add(a, b)),
+            Self::Sub => Some(d.sub(a, b)),
+            Self::Mul => Some(d.mul(a, b)),
+            // ONNX rounds towards zero: the same only where nothing is negative.
+            Self::Div if d.bounds(a).0 >= 0 && d.bounds(b).0 > 0 => Some(d.floor_div(a, b)),
+            Self::Mod if d.bounds(b).0 > 0 => Some(d.modulo(a, b)),
+            Self::Min => Some(d.min(a, b)),
+            Self::Max => Some(d.max(a, b)),
+            _ => None,
+        }
+    }
+}
+
+impl Operator for Binary {
+    fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
+        let (a, b) = (cx.dtype(0)?, cx.dtype(1)?);
+        if a != b {
+            return Err(OpError::invalid(format!("the inputs must have one dtype, they have {a} and {b}")));
+        }
+        let shape = cx.broadcast(&[cx.shape(0)?, cx.shape(1)?]);
+        let dtype = if self.f.compares() { DType::Bool } else { a };
+        if let (Some(x), Some(y), true) = (cx.elements(0), cx.elements(1), shape.len() <= 1 && dtype.is_int() && !self.f.compares()) {
+            let count = x.len().max(y.len());
+            let at = |v: &[Option<Dim>], i: usize| v.get(if v.len() == 1 { 0 } else { i }).copied().flatten();
+            let pair = |i| at(&x, i).zip(at(&y, i)).and_then(|(p, q)| self.f.symbolic(cx, p, q));
+            let elements = if x.is_empty() || y.is_empty() { Vec::new() } else { (0..count).map(pair).collect() };
+            return Ok(vec![Fact::elements(dtype, shape, elements, cx.dims)]);
+        }
+        if self.f == BinaryFn::Equal
+            && let Some(truth) = decided(cx)
+        {
+            let tensor = crate::ir::Tensor::scalar(onnxc_runtime::element::Bool::from(truth));
+            let tensor = if shape.is_empty() { Some(tensor) } else { tensor.reshaped(vec![1; shape.len()]) };
+            if let Some(tensor) = tensor {
+                return Ok(vec![Fact::constant(tensor, cx.dims)]);
+            }
+        }
+        Ok(vec![Fact::tensor(dtype, shape)])
+    }
+
+    fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
+        let (a, b) = (cx.input(0)?, cx.input(1)?);
+        let out = cx.output(0)?;
+        if let (DType::F32, DType::F32, Some(f)) = (a.dtype, out.dtype, self.f.formula()) {
+            cx.fused(&out, &[a, b], Formula { inputs: 2, instrs: vec![Instr::Binary(f, 0, 1)] });
+            return Ok(());
+        }
+        let (shape, strides) = loop_nest(&cx.dims(), &out.shape, &[&a.shape, &b.shape]);
+        let mut args = vec![out.write(), a.read(), b.read(), Arg::Usizes(shape), Arg::Usizes(strides[0].clone()), Arg::Usizes(strides[1].clone())];
+        let variant = self.f.variant();
+        match (self.f.compares(), a.dtype) {
+            (true, DType::String) => cx.call(crate::kernel!(elementwise::equal_strings(_, _, _, _, _, _)), args),
+            (true, DType::Bool) => {
+                args.push(Arg::Variant("elementwise::LogicOp", "Equal"));
+                cx.call(crate::kernel!(elementwise::logic(_, _, _, _, _, _, _)), args)
+            }
+            (true, _) => {
+                args.push(Arg::Variant("elementwise::CompareOp", variant));
+                cx.call(crate::kernel!(elementwise::compare(_, _, _, _, _, _, _) for num(a.dtype)), args)
+            }
+            (false, DType::Bool) => {
+                args.push(Arg::Variant("elementwise::LogicOp", variant));
+                cx.call(crate::kernel!(elementwise::logic(_, _, _, _, _, _, _)), args)
+            }
+            (false, _) => {
+                args.push(Arg::Variant("elementwise::BinaryOp", variant));
+                cx.call(crate::kernel!(elementwise::binary(_, _, _, _, _, _, _) for num(a.dtype)), args)
+            }
+        }
+    }
+}
+
+/// Whether two symbolic scalars are certainly equal or certainly not.
+fn decided(cx: &Infer<'_>) -> Option<bool> {
+    let (a, b) = (cx.elements(0)?, cx.elements(1)?);
+    let (&[Some(a)], &[Some(b)]) = (a.as_slice(), b.as_slice()) else { return None };
+    let (low, high) = cx.dims.bounds(cx.dims.sub(a, b));
+    if a == b {
+        Some(true)
+    } else if low > 0 || high < 0 {
+        Some(false)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,105 @@
+//! The ONNX operators: one row each, from domain and name to the function that translates a node into core operators.
+
+use super::{OpError, control, elementwise, shape};
+use crate::import::{Parse, canonical_domain};
+use crate::import::Functions;
+use crate::ir::ValueId;
+use crate::report::{Diagnostic, Place, Report};
+use onnxc_proto::{GraphProto, NodeProto};
+use std::collections::BTreeMap;
+
+/// Translates a node: adds core operators, returns the values of the node's outputs.
+pub type ParseFn = fn(&mut Parse<'_>) -> Result<Vec<ValueId>, OpError>;
+
+/// A row of the table.
+pub struct Row {
+    /// The domain; empty for ai.onnx.
+    pub domain: &'static str,
+    /// The operator's name.
+    pub name: &'static str,
+    /// The function.
+    pub parse: ParseFn,
+}
+
+macro_rules! rows {
+    ($($domain:literal { $($name:ident => $parse:path,)* })*) => {
+        /// All rows, by domain and name.
+        pub static ROWS: &[Row] = &[$($(Row { domain: $domain, name: stringify!($name), parse: $parse },)*)*];
+    };
+}
+
+rows! {
+    "" {
+        Expand => shape::expand::parse,
+        Flatten => shape::reshape::parse_flatten,
+        Identity => shape::identity::parse,
+        If => control::if_::parse,
+        Loop => control::loop_::parse,
+        Reshape => shape::reshape::parse_reshape,
+        Shape => shape::shape_of::parse_shape,
+        Size => shape::shape_of::parse_size,
+        Squeeze => shape::reshape::parse_squeeze,
+        Transpose => shape::transpose::parse,
+        Unsqueeze => shape::reshape::parse_unsqueeze,
+    }
+}
+
+/// The row of an operator.
+pub fn find(domain: &str, name: &str) -> Option<&'static Row> {
+    let domain = canonical_domain(domain);
+    ROWS.iter()
+        .find(|r| r.name == name && r.domain == domain)
+        .or_else(|| elementwise::unary::ROWS.iter().find(|r| r.name == name && r.domain == domain))
+        .or_else(|| elementwise::binary::ROWS.iter().find(|r| r.name == name && r.domain == domain))
+}
+
+/// Translates a node.
+pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    match find(cx.domain(), cx.op_type()) {
+        Some(row) => (row.parse)(cx),
+        None => Err(OpError::unsupported(format!("the operator {}", shown(cx.domain(), cx.op_type())))),
+    }
+}
+
+fn shown(domain: &str, name: &str) -> String {
+    if domain.is_empty() { name.to_owned() } else { format!("{domain}:{name}") }
+}
+
+/// One report of all operators in a model that are not in the table.
+pub fn check_known(graph: &GraphProto, functions: &Functions<'_>, opsets: &BTreeMap<String, i64>) -> Result<(), Report> {
+    let mut unknown: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    let mut note = |node: &NodeProto| {
+        if functions.find(node).is_none() && find(&node.domain, &node.op_type).is_none() {
+            let name = if node.name.is_empty() { node.output.first() } else { Some(&node.name) };
+            let key = (canonical_domain(&node.domain).to_owned(), node.op_type.clone());
+            unknown.entry(key).or_default().push(name.cloned().unwrap_or_default());
+        }
+    };
+    visit(&graph.node, &mut note);
+    functions.iter().for_each(|f| visit(&f.node, &mut note));
+    let mut report = Report::default();
+    for ((domain, name), nodes) in unknown {
+        let opset = opsets.get(&domain).map_or(String::new(), |v| format!(", opset {v}"));
+        let named = nodes.iter().take(5).map(|n| format!("`{}`", crate::report::clean(n))).collect::<Vec<_>>().join(", ");
+        let more = if nodes.len() > 5 { format!(" and {} more", nodes.len() - 5) } else { String::new() };
+        let domain_text = if domain.is_empty() { "ai.onnx" } else { &domain };
+        report.push(
+            Diagnostic::unsupported(format!("the operator {} (domain {domain_text}{opset})", shown(&domain, &name)))
+                .place(Place::graph(&graph.name))
+                .facts(vec![format!("{} node{}: {named}{more}", nodes.len(), if nodes.len() == 1 { "" } else { "s" })])
+                .help("`onnxc ops` lists what is supported"),
+        );
+    }
+    report.into_result()
+}
+
+fn visit(nodes: &[NodeProto], note: &mut impl FnMut(&NodeProto)) {
+    for node in nodes {
+        note(node);
+        for attribute in &node.attribute {
+            for graph in attribute.g.as_deref().into_iter().chain(&attribute.graphs) {
+                visit(&graph.node, note);
+            }
+        }
+    }
+}
