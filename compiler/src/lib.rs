@@ -13,8 +13,8 @@ pub mod report;
 
 use onnxc_proto::{Bytes, ExternalFiles, Limits};
 pub use options::Options;
-pub use report::Report;
 use report::Diagnostic;
+pub use report::Report;
 use std::path::Path;
 
 /// A model file as it was read: the decoded message and what identifies it.
@@ -37,7 +37,8 @@ impl Model {
 
     /// A model in memory; it cannot have external data.
     pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self, Report> {
-        let proto = onnxc_proto::decode_model(bytes.into(), &Limits::default()).map_err(|e| Report::from(Diagnostic::error(e.to_string())))?;
+        let proto =
+            onnxc_proto::decode_model(bytes.into(), &Limits::default()).map_err(|e| Report::from(Diagnostic::error(e.to_string())))?;
         Ok(Self { proto, files: ExternalFiles::refused() })
     }
 

@@ -30,12 +30,14 @@ impl Options {
         let inputs: Vec<&str> = graph.input.iter().map(|i| i.name.as_str()).collect();
         let unknown = self.input_shapes.iter().filter(|(name, _)| !inputs.contains(&name.as_str()));
         let shapes = unknown.map(|(name, _)| {
-            Diagnostic::error(format!("--input-shape names `{name}`, which is not an input")).help(format!("the inputs are: {}", inputs.join(", ")))
+            Diagnostic::error(format!("--input-shape names `{name}`, which is not an input"))
+                .help(format!("the inputs are: {}", inputs.join(", ")))
         });
         let symbols = crate::import::symbols(graph, self);
         let unknown = self.dims.iter().filter(|(name, _)| !symbols.contains(name));
         let dims = unknown.map(|(name, _)| {
-            let known = if symbols.is_empty() { "the model has none".to_owned() } else { format!("the symbolic dims are: {}", symbols.join(", ")) };
+            let known =
+                if symbols.is_empty() { "the model has none".to_owned() } else { format!("the symbolic dims are: {}", symbols.join(", ")) };
             Diagnostic::error(format!("--dim names `{name}`, which is not a symbolic dim of an input")).help(known)
         });
         shapes.chain(dims).collect()

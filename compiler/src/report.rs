@@ -37,7 +37,8 @@ impl Place {
 /// Model text on its way to a terminal: control characters become escapes, long texts are cut.
 pub fn clean(text: &str) -> String {
     let unsafe_char = |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let cut: String = text.chars().take(120).flat_map(|c| if unsafe_char(c) { c.escape_unicode().collect::<Vec<_>>() } else { vec![c] }).collect();
+    let cut: String =
+        text.chars().take(120).flat_map(|c| if unsafe_char(c) { c.escape_unicode().collect::<Vec<_>>() } else { vec![c] }).collect();
     if text.chars().count() > 120 { format!("{cut}…") } else { cut }
 }
 
@@ -104,7 +105,13 @@ impl Diagnostic {
 
     /// The error of an operator.
     pub fn from_op(error: &OpError, place: Place, facts: Vec<String>) -> Self {
-        Self { unsupported: error.kind == ErrorKind::Unsupported, message: error.message.clone(), place: Some(place), facts, help: error.help.clone() }
+        Self {
+            unsupported: error.kind == ErrorKind::Unsupported,
+            message: error.message.clone(),
+            place: Some(place),
+            facts,
+            help: error.help.clone(),
+        }
     }
 }
 

@@ -83,7 +83,9 @@ impl<'a> Parse<'a> {
 
     /// A sparse tensor attribute made dense, if given.
     pub fn sparse_tensor(&mut self, name: &str) -> Result<Option<Tensor>, OpError> {
-        let Some(tensor) = self.attribute(name, AttributeType::SparseTensor)?.and_then(|a| a.sparse_tensor.as_deref()) else { return Ok(None) };
+        let Some(tensor) = self.attribute(name, AttributeType::SparseTensor)?.and_then(|a| a.sparse_tensor.as_deref()) else {
+            return Ok(None);
+        };
         super::tensors::sparse(tensor.clone(), self.files()).map(|t| Some(t.1)).map_err(OpError::invalid)
     }
 

@@ -37,7 +37,12 @@ impl<'a> Import<'a> {
             return Err(error(format!("the function `{}` calls itself, or functions are nested too deep", function.name)));
         }
         if node.input.len() > function.input.len() {
-            return Err(error(format!("the function `{}` takes {} inputs, {} are given", function.name, function.input.len(), node.input.len())));
+            return Err(error(format!(
+                "the function `{}` takes {} inputs, {} are given",
+                function.name,
+                function.input.len(),
+                node.input.len()
+            )));
         }
         let mut names = HashMap::new();
         for (formal, actual) in function.input.iter().zip(&node.input).filter(|(_, a)| !a.is_empty()) {

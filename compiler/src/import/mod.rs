@@ -20,7 +20,6 @@ use crate::ops::OpError;
 use crate::options::Options;
 use crate::report::{Diagnostic, Place, Report};
 use frame::Frame;
-use functions::Functions;
 use onnxc_proto::{ExternalFiles, GraphProto, ModelProto, NodeProto};
 use std::collections::{BTreeMap, HashMap};
 
@@ -42,7 +41,6 @@ pub struct Import<'a> {
     frames: Vec<Frame>,
     calls: Vec<String>,
     nodes: usize,
-    ir_version: i64,
 }
 
 /// The graph of a model.
@@ -56,8 +54,7 @@ pub fn import(model: &ModelProto, files: ExternalFiles, options: &Options) -> Re
     opsets.entry(String::new()).or_insert(1);
     let functions = Functions::new(&model.functions);
     crate::ops::table::check_known(graph, &functions, &opsets)?;
-    let mut import =
-        Import { opsets, functions, files, options, frames: Vec::new(), calls: Vec::new(), nodes: 0, ir_version: model.ir_version };
+    let mut import = Import { opsets, functions, files, options, frames: Vec::new(), calls: Vec::new(), nodes: 0 };
     import.model_graph(graph)
 }
 
@@ -112,7 +109,9 @@ impl Import<'_> {
         let mut outputs = Vec::new();
         for output in &proto.output {
             let value = self.lookup(&output.name).ok_or_else(|| {
-                Report::from(Diagnostic::error(format!("the output `{}` is not made by any node", output.name)).place(Place::graph(&proto.name)))
+                Report::from(
+                    Diagnostic::error(format!("the output `{}` is not made by any node", output.name)).place(Place::graph(&proto.name)),
+                )
             })?;
             outputs.push((output.name.clone(), value));
         }

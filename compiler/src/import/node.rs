@@ -149,11 +149,15 @@ impl<'a> Parse<'a> {
         let Some(value) = self.opt_input(i)? else { return Ok(None) };
         let known = {
             let graph = self.import.graph();
-            graph.fact(value).as_elements(&graph.dims).map(|e| e.into_iter().map(|d| d.and_then(|d| graph.dims.value(d))).collect::<Option<Vec<i64>>>())
+            graph
+                .fact(value)
+                .as_elements(&graph.dims)
+                .map(|e| e.into_iter().map(|d| d.and_then(|d| graph.dims.value(d))).collect::<Option<Vec<i64>>>())
         };
         let ints = known.flatten().or_else(|| self.constant_of(value).and_then(|t| t.to_i64s()));
         ints.map(Some).ok_or_else(|| {
-            OpError::unsupported(format!("{what} are only known when the model runs")).help("make them constants of the model (an initializer or a Constant node)")
+            OpError::unsupported(format!("{what} are only known when the model runs"))
+                .help("make them constants of the model (an initializer or a Constant node)")
         })
     }
 

@@ -16,7 +16,8 @@ pub fn to_tensor(proto: TensorProto, files: &mut ExternalFiles) -> Result<Tensor
 
 /// A constant from decoded tensor data.
 pub fn from_data(data: TensorData, name: &str) -> Result<Tensor, String> {
-    let dtype = dtype_of(data.dtype as i32).ok_or_else(|| format!("tensor `{name}` has data type {}, which onnxc does not support", data.dtype.name()))?;
+    let dtype = dtype_of(data.dtype as i32)
+        .ok_or_else(|| format!("tensor `{name}` has data type {}, which onnxc does not support", data.dtype.name()))?;
     let tensor = match data.elements {
         Elements::Bytes(bytes) => Tensor::from_raw(dtype, data.dims, bytes),
         Elements::Strings(strings) => {

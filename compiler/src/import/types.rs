@@ -30,7 +30,9 @@ pub fn input_fact(input: &ValueInfoProto, index: usize, dims: &Dims, options: &O
     };
     let mut fact = Fact::of(convert(ty, &mut dim).ok_or_else(|| format!("input `{}` has a type that onnxc does not know", input.name))?);
     if let Some(given) = options.input_shape(&input.name) {
-        let Type::Tensor(_, shape) = &mut fact.ty else { return Err(format!("--input-shape names `{}`, which is not a tensor", input.name)) };
+        let Type::Tensor(_, shape) = &mut fact.ty else {
+            return Err(format!("--input-shape names `{}`, which is not a tensor", input.name));
+        };
         if let Some(shape) = shape.as_ref().filter(|s| s.len() != given.len()) {
             return Err(format!("--input-shape gives `{}` {} dims, the model declares {}", input.name, given.len(), shape.len()));
         }

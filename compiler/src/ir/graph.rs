@@ -266,7 +266,11 @@ impl Graph {
 pub type Rewrite<'a> = dyn FnMut(&mut Graph, &Graph, NodeId, &[Option<ValueId>]) -> Result<Option<Vec<ValueId>>, NodeError> + 'a;
 
 fn output_name(origin: &Origin, names: &[Rc<str>], i: usize) -> Rc<str> {
-    names.get(i).filter(|n| !n.is_empty()).cloned().unwrap_or_else(|| if i == 0 { origin.node.clone() } else { format!("{}.{i}", origin.node).into() })
+    names
+        .get(i)
+        .filter(|n| !n.is_empty())
+        .cloned()
+        .unwrap_or_else(|| if i == 0 { origin.node.clone() } else { format!("{}.{i}", origin.node).into() })
 }
 
 /// The constants that all outputs are, if they all are.

@@ -8,6 +8,6 @@ pub mod tensor;
 
 pub use dim::{Dim, Dims};
 pub use fact::{Fact, Known, Type};
-pub use graph::{Graph, Node, Origin, ValueId};
+pub use graph::{Graph, Node, NodeError, Origin, ValueId};
 pub use onnxc_runtime::element::DType;
 pub use tensor::Tensor;

@@ -191,7 +191,7 @@ impl Builder {
             Place::Object(from) => {
                 let out = self.object(name);
                 let args = vec![Arg::OutObject { buffer: out, update: false }, Arg::InObject(from)];
-                (Some(Action::Call(Call { kernel: crate::kernel!(sequence::copy(_, _)), args })), Place::Object(out))
+                (Some(Action::Call(Call { kernel: crate::kernel!(object::copy(_, _)), args })), Place::Object(out))
             }
         };
         let step = |action| Step { node: name.to_owned(), doc: "copy of an input, a constant or another output".to_owned(), action };

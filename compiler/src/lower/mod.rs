@@ -21,7 +21,8 @@ use onnxc_runtime::element::DType;
 pub fn lower(graph: &Graph, producer: &str) -> Result<Program, NodeError> {
     let mut builder = Builder::new(&graph.dims);
     let params: Vec<Place> = graph.inputs.iter().enumerate().map(|(i, &v)| builder.input(i, graph, v)).collect();
-    let inputs = graph.inputs.iter().zip(&params).map(|(&v, place)| port(graph, &graph.values[v].name, v, place)).collect::<Result<_, _>>()?;
+    let inputs =
+        graph.inputs.iter().zip(&params).map(|(&v, place)| port(graph, &graph.values[v].name, v, place)).collect::<Result<_, _>>()?;
     let places = builder.graph(graph, &params, true)?;
     let mut outputs = Vec::new();
     for ((name, value), place) in graph.outputs.iter().zip(places) {
@@ -38,7 +39,9 @@ fn port(graph: &Graph, name: &str, value: ValueId, place: &Place) -> Result<Port
     let ty = match &fact.ty {
         Type::Tensor(dtype, Some(shape)) => PortType::Tensor(*dtype, shape.clone()),
         Type::Tensor(_, None) => {
-            let origin = graph.producer(value).map_or_else(|| crate::ir::Origin { node: name.into(), operator: "output".into() }, |(n, _)| n.origin.clone());
+            let origin = graph
+                .producer(value)
+                .map_or_else(|| crate::ir::Origin { node: name.into(), operator: "output".into() }, |(n, _)| n.origin.clone());
             let error = OpError::unsupported(format!("the rank of `{name}` is not known when compiling"))
                 .help("declare the shape of this input or output in the model, or give --input-shape");
             return Err(NodeError { origin, inputs: Vec::new(), error });
@@ -209,7 +212,8 @@ impl<'a> Lower<'a> {
     /// A kernel call. An `Option<Kernel>` that is `None` (no version for this dtype) is an error at the node.
     pub fn call(&mut self, kernel: impl Into<Option<Kernel>>, args: Vec<Arg>) -> Result<(), OpError> {
         let kernel = kernel.into().ok_or_else(|| {
-            let dtypes: Vec<&str> = self.node.inputs.iter().flatten().filter_map(|&v| self.graph.fact(v).dtype()).map(DType::name).collect();
+            let dtypes: Vec<&str> =
+                self.node.inputs.iter().flatten().filter_map(|&v| self.graph.fact(v).dtype()).map(DType::name).collect();
             OpError::unsupported(format!("no kernel for these dtypes: {}", dtypes.join(", ")))
         })?;
         self.step(Action::Call(Call { kernel, args }));

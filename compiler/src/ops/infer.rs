@@ -162,5 +162,8 @@ impl<'a> Infer<'a> {
 /// An axis as ONNX counts: from the end if negative.
 pub fn resolve_axis(axis: i64, rank: usize) -> Result<usize, OpError> {
     let resolved = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
-    usize::try_from(resolved).ok().filter(|&a| a < rank).ok_or_else(|| OpError::invalid(format!("axis {axis} is out of range for rank {rank}")))
+    usize::try_from(resolved)
+        .ok()
+        .filter(|&a| a < rank)
+        .ok_or_else(|| OpError::invalid(format!("axis {axis} is out of range for rank {rank}")))
 }

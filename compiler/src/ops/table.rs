@@ -1,8 +1,8 @@
 //! The ONNX operators: one row each, from domain and name to the function that translates a node into core operators.
 
 use super::{OpError, control, elementwise, shape};
-use crate::import::{Parse, canonical_domain};
 use crate::import::Functions;
+use crate::import::{Parse, canonical_domain};
 use crate::ir::ValueId;
 use crate::report::{Diagnostic, Place, Report};
 use onnxc_proto::{GraphProto, NodeProto};

@@ -107,7 +107,28 @@ macro_rules! element_slices {
     };
 }
 element_slices!(
-    f64, F16, BF16, F8E4M3FN, F8E4M3FNUZ, F8E5M2, F8E5M2FNUZ, F8E8M0, F4E2M1, i8, i16, i32, u8, u16, u32, u64, I4, U4, I2, U2, Bool, Complex<f32>,
+    f64,
+    F16,
+    BF16,
+    F8E4M3FN,
+    F8E4M3FNUZ,
+    F8E5M2,
+    F8E5M2FNUZ,
+    F8E8M0,
+    F4E2M1,
+    i8,
+    i16,
+    i32,
+    u8,
+    u16,
+    u32,
+    u64,
+    I4,
+    U4,
+    I2,
+    U2,
+    Bool,
+    Complex<f32>,
     Complex<f64>
 );
 element_slices!(@mut f32);

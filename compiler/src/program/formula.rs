@@ -88,3 +88,14 @@ pub struct Formula {
     /// The instructions in order.
     pub instrs: Vec<Instr>,
 }
+
+/// Evaluates a formula over memory, as the generated loop does.
+pub fn run(
+    _formula: &Formula,
+    _out: &mut [f32],
+    _inputs: &[&[f32]],
+    _shape: &[usize],
+    _strides: &[&[usize]],
+) -> Result<(), onnxc_runtime::error::Fault> {
+    Err(onnxc_runtime::error::Fault::Internal { what: "formula::run" })
+}

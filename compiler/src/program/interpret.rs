@@ -63,13 +63,23 @@ struct Machine<'p> {
 impl Machine<'_> {
     fn enter(&mut self, inputs: &[Value]) -> Result<(), InterpretError> {
         if inputs.len() != self.program.inputs.len() {
-            return Err(InterpretError::Input(format!("the model takes {} inputs, {} were given", self.program.inputs.len(), inputs.len())));
+            return Err(InterpretError::Input(format!(
+                "the model takes {} inputs, {} were given",
+                self.program.inputs.len(),
+                inputs.len()
+            )));
         }
         for (port, value) in self.program.inputs.iter().zip(inputs) {
             if let PortType::Tensor(dtype, shape) = &port.ty {
                 let given = value.tensor().map_err(|_| InterpretError::Input(format!("input `{}` must be a tensor", port.name)))?;
                 if given.dtype() != *dtype || given.shape().len() != shape.len() {
-                    let message = format!("input `{}` must be {dtype} of rank {}, is {} of rank {}", port.name, shape.len(), given.dtype(), given.shape().len());
+                    let message = format!(
+                        "input `{}` must be {dtype} of rank {}, is {} of rank {}",
+                        port.name,
+                        shape.len(),
+                        given.dtype(),
+                        given.shape().len()
+                    );
                     return Err(InterpretError::Input(message));
                 }
                 for (&dim, &got) in shape.iter().zip(given.shape()) {
@@ -87,7 +97,11 @@ impl Machine<'_> {
             for (axis, (&dim, &got)) in shape.iter().zip(given.shape()).enumerate() {
                 let expected = self.value(dim);
                 if expected != got as i64 {
-                    let message = format!("input `{}`: dimension {axis} is {got}, the model needs {} = {expected}", port.name, self.program.dims.show(dim));
+                    let message = format!(
+                        "input `{}`: dimension {axis} is {got}, the model needs {} = {expected}",
+                        port.name,
+                        self.program.dims.show(dim)
+                    );
                     return Err(InterpretError::Input(message));
                 }
             }
@@ -170,12 +184,12 @@ impl Machine<'_> {
     }
 
     fn truth(&mut self, view: View) -> Result<bool, InterpretError> {
-        let internal = |_| InterpretError::Internal("a condition that is not a boolean".to_owned());
+        let internal = || InterpretError::Internal("a condition that is not a boolean".to_owned());
         self.touch(view.buffer).map_err(|e| InterpretError::Internal(format!("{e:?}")))?;
         let offset = self.value(view.offset) as usize;
         match &self.stores[view.buffer.index()] {
-            Some(Value::Tensor(t)) => t.elements::<Bool>().map_err(internal)?.get(offset).map(|b| b.get()).ok_or(()).map_err(internal),
-            _ => Err(internal(())),
+            Some(Value::Tensor(t)) => t.as_slice::<Bool>().and_then(|t| t.get(offset)).map(|b| b.get()).ok_or_else(internal),
+            _ => Err(internal()),
         }
     }
 
@@ -204,7 +218,9 @@ impl Machine<'_> {
     fn take_for_writing(&mut self, view: View) -> Result<Value, CallError> {
         self.touch(view.buffer)?;
         let range = self.range(view)?;
-        let value = self.stores[view.buffer.index()].take().ok_or_else(|| CallError::Argument("a buffer is written twice by one call".to_owned()))?;
+        let value = self.stores[view.buffer.index()]
+            .take()
+            .ok_or_else(|| CallError::Argument("a buffer is written twice by one call".to_owned()))?;
         match value {
             Value::Tensor(old) if old.len() < range.end => {
                 let mut new = RunTensor::zeros(old.dtype(), &[range.end])?;
@@ -266,7 +282,8 @@ impl Machine<'_> {
                 bound.push((symbols.clone(), vec![0; symbols.len()]));
             }
         }
-        let lists: Vec<Vec<&str>> = call.args.iter().map(|arg| if let Arg::Strs(s) = arg { s.iter().map(String::as_str).collect() } else { Vec::new() }).collect();
+        let lists: Vec<Vec<&str>> =
+            call.args.iter().map(|arg| if let Arg::Strs(s) = arg { s.iter().map(String::as_str).collect() } else { Vec::new() }).collect();
         let (mut outs, mut binds) = (written.iter_mut(), bound.iter_mut());
         let mut evaluated = Vec::new();
         for ((arg, owned), list) in call.args.iter().zip(&owned).zip(&lists) {
@@ -332,7 +349,9 @@ impl Machine<'_> {
             Arg::Bool(x) => Owned::Bool(*x),
             Arg::Str(x) => Owned::Str(x.clone()),
             Arg::Variant(_, name) => Owned::Variant(name),
-            Arg::Struct(_, fields) => Owned::Struct(fields.iter().map(|(name, arg)| Ok((*name, self.owned(arg)?))).collect::<Result<_, CallError>>()?),
+            Arg::Struct(_, fields) => {
+                Owned::Struct(fields.iter().map(|(name, arg)| Ok((*name, self.owned(arg)?))).collect::<Result<_, CallError>>()?)
+            }
             Arg::Array(items) => Owned::Array(items.iter().map(|i| self.owned(i)).collect::<Result<_, _>>()?),
             Arg::Present(inner) => Owned::Some(Box::new(self.owned(inner)?)),
             Arg::DType(dtype) => Owned::DType(*dtype),

@@ -13,11 +13,14 @@ pub mod matmul;
 pub mod nonzero;
 pub mod norm;
 pub mod num;
+#[cfg(feature = "alloc")]
+pub mod object;
 pub mod pad;
 pub mod quantize;
 pub mod rearrange;
 pub mod reduce;
 pub mod scatter;
+pub mod shape;
 pub mod slice;
 pub mod softmax;
 pub mod tile;

@@ -88,7 +88,9 @@ pub fn merge(a: &Type, b: &Type, cx: &Infer<'_>) -> Result<Type, OpError> {
         (Type::Tensor(x, s), Type::Tensor(y, t)) if x == y => Type::Tensor(
             *x,
             match (s, t) {
-                (Some(s), Some(t)) if s.len() == t.len() => Some(s.iter().zip(t).map(|(&p, &q)| if p == q { p } else { cx.fresh() }).collect()),
+                (Some(s), Some(t)) if s.len() == t.len() => {
+                    Some(s.iter().zip(t).map(|(&p, &q)| if p == q { p } else { cx.fresh() }).collect())
+                }
                 _ => None,
             },
         ),
@@ -117,7 +119,7 @@ fn store(cx: &mut Lower<'_>, i: usize, place: Place, ty: &Type) -> Result<(), Op
     match (place, ty) {
         (Place::Object(from), _) => {
             let out = cx.output_object(i)?;
-            cx.call(crate::kernel!(sequence::copy(_, _)), vec![Arg::OutObject { buffer: out, update: false }, Arg::InObject(from)])
+            cx.call(crate::kernel!(object::copy(_, _)), vec![Arg::OutObject { buffer: out, update: false }, Arg::InObject(from)])
         }
         (Place::Tensor(view), Type::Tensor(dtype, Some(shape))) => {
             let Some(target) = cx.output_fact(i)?.shape().map(<[_]>::to_vec) else {

@@ -157,9 +157,11 @@ impl Operator for Loop {
         let index = cx.temp(DType::I64, &[]);
         let truth = cx.weight("true", Tensor::scalar(Bool::from(true)));
         let captured = (2 + self.carried..cx.input_count()).map(|i| cx.place(i)).collect::<Result<Vec<_>, _>>()?;
-        let params: Vec<Place> = [Place::Tensor(index.view), Place::Tensor(truth.view)].into_iter().chain(state.iter().copied()).chain(captured).collect();
+        let params: Vec<Place> =
+            [Place::Tensor(index.view), Place::Tensor(truth.view)].into_iter().chain(state.iter().copied()).chain(captured).collect();
         cx.mark_bound(counter);
-        let mut body = cx.collect(|cx| cx.call(crate::kernel!(copy::literal(_, _)), vec![index.write(), Arg::I64s(vec![found.counter])]))?;
+        let mut body =
+            cx.collect(|cx| cx.call(crate::kernel!(shape::literal(_, _)), vec![index.write(), Arg::I64s(vec![found.counter])]))?;
         let (steps, places) = cx.body(&found.body, &params)?;
         body.extend(steps);
         body.extend(self.finish_trip(cx, found, &places, &state, condition.as_ref())?);
@@ -188,7 +190,14 @@ impl Loop {
     }
 
     /// The end of a trip: stacks, then moves what is carried, then sets the carried dims.
-    fn finish_trip(&self, cx: &mut Lower<'_>, found: &Found, places: &[Place], state: &[Place], condition: Option<&Operand>) -> Result<Vec<Step>, OpError> {
+    fn finish_trip(
+        &self,
+        cx: &mut Lower<'_>,
+        found: &Found,
+        places: &[Place],
+        state: &[Place],
+        condition: Option<&Operand>,
+    ) -> Result<Vec<Step>, OpError> {
         cx.collect(|cx| {
             for (k, (place, (_, value))) in places.iter().zip(&found.body.outputs).enumerate().skip(1 + self.carried) {
                 stack(cx, k - 1, *place, &found.body.fact(*value).ty, found.counter)?;
@@ -207,7 +216,9 @@ impl Loop {
             let mut assigned = Vec::new();
             for (i, source) in sources.iter().enumerate() {
                 carry(cx, *source, state[i])?;
-                if let (Type::Tensor(_, Some(to)), Type::Tensor(_, Some(from))) = (&found.carried[i], &found.body.fact(found.body.outputs[i + 1].1).ty) {
+                if let (Type::Tensor(_, Some(to)), Type::Tensor(_, Some(from))) =
+                    (&found.carried[i], &found.body.fact(found.body.outputs[i + 1].1).ty)
+                {
                     let dims = cx.dims();
                     assigned.extend(to.iter().zip(from).filter(|(t, f)| t != f).filter_map(|(&t, &f)| Some((dims.as_symbol(t)?, f))));
                 }
@@ -261,7 +272,7 @@ fn enter(cx: &mut Lower<'_>, i: usize, output: usize, ty: &Type) -> Result<Place
     match (cx.place(i)?, ty) {
         (Place::Object(from), _) => {
             let to = cx.output_object(output)?;
-            cx.call(crate::kernel!(sequence::copy(_, _)), vec![Arg::OutObject { buffer: to, update: false }, Arg::InObject(from)])?;
+            cx.call(crate::kernel!(object::copy(_, _)), vec![Arg::OutObject { buffer: to, update: false }, Arg::InObject(from)])?;
             Ok(Place::Object(to))
         }
         (_, Type::Tensor(_, Some(shape))) => {
@@ -285,7 +296,7 @@ fn save(cx: &mut Lower<'_>, place: Place, ty: &Type) -> Result<Place, OpError> {
         }
         (Place::Object(from), _) => {
             let to = cx.temp_object();
-            cx.call(crate::kernel!(sequence::copy(_, _)), vec![Arg::OutObject { buffer: to, update: false }, Arg::InObject(from)])?;
+            cx.call(crate::kernel!(object::copy(_, _)), vec![Arg::OutObject { buffer: to, update: false }, Arg::InObject(from)])?;
             Ok(Place::Object(to))
         }
         _ => Err(OpError::unsupported("a carried tensor of unknown rank")),
@@ -305,7 +316,7 @@ fn carry(cx: &mut Lower<'_>, from: Place, to: Place) -> Result<(), OpError> {
             cx.call(crate::kernel!(copy::copy(_, _) for any(dtype)), vec![Arg::Out { view: out, update: false }, Arg::In(x)])
         }
         (Place::Object(from), Place::Object(to)) => {
-            cx.call(crate::kernel!(sequence::copy(_, _)), vec![Arg::OutObject { buffer: to, update: false }, Arg::InObject(from)])
+            cx.call(crate::kernel!(object::copy(_, _)), vec![Arg::OutObject { buffer: to, update: false }, Arg::InObject(from)])
         }
         _ => Err(OpError::invalid("a carried value changes its type")),
     }
@@ -321,4 +332,3 @@ fn stack(cx: &mut Lower<'_>, k: usize, place: Place, ty: &Type, counter: Dim) ->
     let target = View { offset, len: view.len, ..out.view };
     cx.call(crate::kernel!(copy::copy(_, _) for any(*dtype)), vec![Arg::Out { view: target, update: true }, Arg::In(view)])
 }
-

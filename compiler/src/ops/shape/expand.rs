@@ -37,7 +37,9 @@ impl Operator for Expand {
                 OpError::unsupported("the rank of the result is not known when compiling").help("make the shape a constant of the model")
             })?;
             let target = cx.input_i64(1)?;
-            cx.call_binding(crate::kernel!(shape::expand(_, _, _)), &shape, |bind| vec![bind, Arg::Usizes(x.shape.clone()), target.read()])?;
+            cx.call_binding(crate::kernel!(shape::expand(_, _, _)), &shape, |bind| {
+                vec![bind, Arg::Usizes(x.shape.clone()), target.read()]
+            })?;
         }
         let fact = cx.output_fact(0)?;
         if fact.shape().is_some_and(|s| cx.dims().product(s) == x.view.len) {

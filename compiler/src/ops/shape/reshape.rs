@@ -79,7 +79,9 @@ impl Reshape {
         let mut target = Vec::new();
         for (i, element) in elements.iter().enumerate() {
             target.push(match element {
-                Some(d) if *d == zero && !allow_zero => *shape.get(i).ok_or_else(|| OpError::invalid(format!("the shape copies dim {i}, which the input does not have")))?,
+                Some(d) if *d == zero && !allow_zero => {
+                    *shape.get(i).ok_or_else(|| OpError::invalid(format!("the shape copies dim {i}, which the input does not have")))?
+                }
                 Some(d) => *d,
                 None => cx.fresh(),
             });
@@ -133,7 +135,13 @@ impl Operator for Reshape {
                 None => return Ok(vec![Fact::unranked(dtype)]),
             },
             Self::Flatten { axis } => {
-                let axis = if *axis == shape.len() as i64 { shape.len() } else if shape.is_empty() { 0 } else { resolve_axis(*axis, shape.len())? };
+                let axis = if *axis == shape.len() as i64 {
+                    shape.len()
+                } else if shape.is_empty() {
+                    0
+                } else {
+                    resolve_axis(*axis, shape.len())?
+                };
                 vec![cx.dims.product(&shape[..axis]), cx.dims.product(&shape[axis..])]
             }
             Self::Squeeze { axes } => Self::squeezed(cx, &shape, axes.as_deref())?,
@@ -153,7 +161,9 @@ impl Operator for Reshape {
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
         let (x, fact) = (cx.input(0)?, cx.output_fact(0)?);
         let Type::Tensor(_, Some(shape)) = &fact.ty else {
-            return Err(OpError::unsupported("the rank of the result is not known when compiling").help("make the shape a constant of the model"));
+            return Err(
+                OpError::unsupported("the rank of the result is not known when compiling").help("make the shape a constant of the model")
+            );
         };
         if let Self::To { allow_zero } = self
             && cx.elements(1).is_none()

@@ -40,7 +40,8 @@ impl Shape {
 impl Operator for Shape {
     fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
         let dims = self.of(&cx.shape(0)?);
-        let (shape, elements) = if self.size { (Vec::new(), vec![cx.dims.product(&dims)]) } else { (vec![cx.int(dims.len() as i64)], dims) };
+        let (shape, elements) =
+            if self.size { (Vec::new(), vec![cx.dims.product(&dims)]) } else { (vec![cx.int(dims.len() as i64)], dims) };
         Ok(vec![Fact::elements(DType::I64, shape, elements.into_iter().map(Some).collect(), cx.dims)])
     }
 
@@ -49,6 +50,6 @@ impl Operator for Shape {
         let elements = fact.as_elements(&cx.dims()).and_then(|e| e.into_iter().collect::<Option<Vec<Dim>>>());
         let elements = elements.ok_or_else(|| OpError::unsupported("a shape that is not known symbolically"))?;
         let out = cx.output(0)?;
-        cx.call(crate::kernel!(copy::literal(_, _)), vec![out.write(), Arg::I64s(elements)])
+        cx.call(crate::kernel!(shape::literal(_, _)), vec![out.write(), Arg::I64s(elements)])
     }
 }
