@@ -91,7 +91,7 @@ impl Walk {
 }
 
 /// A reduction's geometry: which positions start an output, and which positions each output gathers.
-struct Plan {
+pub(super) struct Plan {
     kept: Walk,
     reduced: Walk,
     /// Neighbouring outputs whose elements are neighbours too, and done together.
@@ -101,7 +101,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(shape: &[usize], reduced: &[bool]) -> Result<Self, Fault> {
+    pub(super) fn new(shape: &[usize], reduced: &[bool]) -> Result<Self, Fault> {
         if shape.len() != reduced.len() {
             return Err(Fault::Internal { what: "a reduction's mask has another rank" });
         }
@@ -126,6 +126,12 @@ impl Plan {
         let inner_kept = if columns { kept.pop_inner().0 } else { 1 };
         let inner_reduced = reduced.pop_inner();
         Ok(Self { kept, reduced, inner_kept, inner_reduced })
+    }
+
+    /// As `outer, reduced, inner`, if the reduced axes are neighbours.
+    pub(super) fn simple(&self) -> Option<[usize; 3]> {
+        let whole = self.reduced.rank == 0 && self.kept.rank <= 1;
+        whole.then(|| [self.kept.count(), self.inner_reduced.0, self.inner_kept])
     }
 
     /// How many elements make one output.
@@ -201,7 +207,8 @@ pub fn reduce<T: Num>(out: &mut [T], x: &[T], shape: &[usize], reduced: &[bool],
         Op::Max => each(out, x, &plan, T::LOWEST, larger, |a, _| a),
         Op::Min => each(out, x, &plan, T::HIGHEST, smaller, |a, _| a),
         Op::LogSumExp => {
-            each(out, x, &plan, (f64::NEG_INFINITY, 0.0), log_sum_exp, |(top, sum), _| T::narrow(T::Acc::from_f64(top + fmath::ln(sum))))
+            let finish = |(top, sum), _| T::narrow(T::Acc::from_f64(top + fmath::ln(sum)));
+            each(out, x, &plan, (f64::NEG_INFINITY, 0.0), log_sum_exp, finish);
         }
     }
     Ok(())
