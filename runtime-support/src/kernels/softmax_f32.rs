@@ -1,10 +1,10 @@
 //! The tuned softmax, log-softmax and log-sum-exp of f32 along the middle axis of `outer, axis, inner`.
 
 use super::fmath;
-use super::fold::{self, Max, Sum};
+use super::fold::{self, Max};
 use crate::cx::Cx;
 use crate::error::Fault;
-use crate::math::Math;
+use crate::math::{Math, exp_nonpositive};
 use crate::simd::{Simd, WithSimd, dispatch};
 
 /// e^(x - max) / sum along the axis.
@@ -98,14 +98,14 @@ fn exp_row<S: Simd>(s: S, out: &mut [f32], x: &[f32], top: f32) -> f32 {
     let mut outs = out.chunks_exact_mut(2 * S::LANES);
     let mut xs = x.chunks_exact(2 * S::LANES);
     for (y, x) in (&mut outs).zip(&mut xs) {
-        let left = s.exp(s.sub(s.load(x), top));
-        let right = s.exp(s.sub(s.load(&x[S::LANES..]), top));
+        let left = exp_nonpositive(s, s.sub(s.load(x), top));
+        let right = exp_nonpositive(s, s.sub(s.load(&x[S::LANES..]), top));
         s.store(y, left);
         s.store(&mut y[S::LANES..], right);
         (a, b) = (s.add(a, left), s.add(b, right));
     }
     for (y, x) in outs.into_remainder().chunks_mut(S::LANES).zip(xs.remainder().chunks(S::LANES)) {
-        let v = s.exp(s.sub(s.load_head(x), top));
+        let v = exp_nonpositive(s, s.sub(s.load_head(x), top));
         s.store_head(y, v);
         a = s.add(a, s.select(s.head_mask(x.len()), v, s.zero()));
     }
@@ -118,7 +118,7 @@ fn exp_sum<S: Simd>(s: S, x: &[f32], top: f32) -> f32 {
     let top = s.splat(top);
     let mut sum = s.zero();
     for x in x.chunks(S::LANES) {
-        let v = s.exp(s.sub(s.load_head(x), top));
+        let v = exp_nonpositive(s, s.sub(s.load_head(x), top));
         sum = s.add(sum, s.select(s.head_mask(x.len()), v, s.zero()));
     }
     s.reduce_sum(sum)
@@ -150,7 +150,7 @@ fn column<S: Simd>(s: S, out: &mut [f32], x: &[f32], (axis, inner): (usize, usiz
     let infinite = s.eq(s.abs(top), s.splat(f32::INFINITY));
     let mut sum = s.zero();
     for a in 0..axis {
-        let v = s.exp(s.sub(s.load_head(&x[a * inner + first..][..width]), top));
+        let v = exp_nonpositive(s, s.sub(s.load_head(&x[a * inner + first..][..width]), top));
         sum = s.add(sum, v);
         if kind == Kind::Softmax {
             s.store_head(&mut out[a * inner + first..][..width], v);
