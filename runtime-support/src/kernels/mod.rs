@@ -6,6 +6,7 @@ pub mod copy;
 pub mod cumsum;
 pub mod fmath;
 mod fold;
+pub mod fused;
 pub mod gather;
 pub mod generate;
 pub mod integer;

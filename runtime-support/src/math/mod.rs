@@ -4,6 +4,9 @@
 //! one by one to f32) around classical range reductions. Each states its error in units of the last place, measured by the tests on every
 //! instruction set over its whole domain. Without fused multiply-add the last bits may differ.
 
+// Coefficients are written as the fit printed them.
+#![allow(clippy::excessive_precision)]
+
 mod activation;
 mod erf;
 mod exp;
