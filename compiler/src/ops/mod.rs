@@ -9,6 +9,8 @@ pub mod table;
 
 pub mod control;
 pub mod elementwise;
+pub mod linear;
+pub mod nn;
 pub mod shape;
 
 pub use infer::Infer;
@@ -157,4 +159,7 @@ operators! {
     Fused(elementwise::fused::Fused),
     If(control::if_::If),
     Loop(control::loop_::Loop),
+    MatMul(linear::matmul::MatMul),
+    Conv(nn::conv::Conv),
+    ConvTranspose(nn::conv::ConvTranspose),
 }

@@ -1,6 +1,6 @@
 //! The ONNX operators: one row each, from domain and name to the function that translates a node into core operators.
 
-use super::{OpError, control, elementwise, shape};
+use super::{OpError, control, elementwise, linear, nn, shape};
 use crate::import::Functions;
 use crate::import::{Parse, canonical_domain};
 use crate::ir::ValueId;
@@ -30,11 +30,15 @@ macro_rules! rows {
 
 rows! {
     "" {
+        Conv => nn::conv::parse_conv,
+        ConvTranspose => nn::conv::parse_transpose,
         Expand => shape::expand::parse,
         Flatten => shape::reshape::parse_flatten,
+        Gemm => linear::matmul::parse_gemm,
         Identity => shape::identity::parse,
         If => control::if_::parse,
         Loop => control::loop_::parse,
+        MatMul => linear::matmul::parse_matmul,
         Reshape => shape::reshape::parse_reshape,
         Shape => shape::shape_of::parse_shape,
         Size => shape::shape_of::parse_size,

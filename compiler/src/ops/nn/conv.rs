@@ -1,0 +1,330 @@
+//! `Conv` and `ConvTranspose`.
+//!
+//! The kernels of f32 work channels last, on weights packed at compile time. An operator that is still channels first (the layout pass has not
+//! reached it) transposes around the kernel. Other dtypes run on the plain loops, channels first.
+
+use super::epilogue::Epilogue;
+use super::window::{GeometryArg, Padding, Sized, Window};
+use crate::import::Parse;
+use crate::ir::{DType, Dim, Fact, Tensor, ValueId};
+use crate::lower::{Lower, Operand};
+use crate::ops::{Infer, OpError, Operator};
+use crate::program::Arg;
+use onnxc_runtime::error::Fault;
+use onnxc_runtime::kernels::conv;
+use serde::{Deserialize, Serialize};
+
+/// ONNX `Conv`.
+pub fn parse_conv(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let op = parse(cx, false)?;
+    let inputs = cx.inputs()?.into_iter().flatten().collect::<Vec<_>>();
+    cx.add(Conv { bias: inputs.len() > 2, ..op }, &inputs).map(|v| vec![v])
+}
+
+/// ONNX `ConvTranspose`: `output_shape` and SAME padding are turned into explicit padding, which needs static spatial dims.
+pub fn parse_transpose(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let mut op = parse(cx, true)?;
+    let spatial = op.window.kernel.len();
+    let extra = cx.ints("output_padding")?.unwrap_or_else(|| vec![0; spatial]);
+    let x = cx.input(0)?;
+    let shape = cx.shape(x)?;
+    let dims = cx.dims();
+    let wanted = cx.ints("output_shape")?.map(|s| s[s.len().saturating_sub(spatial)..].to_vec());
+    if wanted.is_some() || !matches!(op.window.padding, Padding::Explicit(_)) {
+        let mut pads = vec![0; 2 * spatial];
+        for axis in 0..spatial {
+            let input = shape.get(axis + 2).and_then(|&d| dims.value(d)).ok_or_else(|| {
+                OpError::unsupported("ConvTranspose with output_shape or SAME padding on a symbolic dim").help("give the dim a value with --dim or --input-shape")
+            })?;
+            let stride = op.window.stride[axis];
+            let out = wanted.as_ref().map_or(input * stride, |w| w[axis]);
+            let reach = (op.window.kernel[axis] - 1) * op.window.dilation[axis] + 1;
+            let total = (stride * (input - 1) + extra[axis] + reach - out).max(0);
+            // With output_shape and no SAME_UPPER the odd one comes before, as the standard says.
+            let small = total / 2;
+            let upper = op.window.padding == Padding::SameUpper;
+            (pads[axis], pads[axis + spatial]) = if upper { (small, total - small) } else { (total - small, small) };
+        }
+        op.window.padding = Padding::Explicit(pads);
+    }
+    let inputs = cx.inputs()?.into_iter().flatten().collect::<Vec<_>>();
+    let op = ConvTranspose { window: op.window, group: op.group, output_padding: extra, bias: inputs.len() > 2, epilogue: Epilogue::default(), channels_last: false };
+    cx.add(op, &inputs).map(|v| vec![v])
+}
+
+fn parse(cx: &mut Parse<'_>, _transposed: bool) -> Result<Conv, OpError> {
+    let (x, w) = (cx.input(0)?, cx.input(1)?);
+    let spatial = cx.rank(x)?.checked_sub(2).filter(|&s| s > 0).ok_or_else(|| OpError::invalid("the input must have a batch, a channel and a spatial axis"))?;
+    let dims = cx.dims();
+    let shape = cx.shape(w)?;
+    let kernel: Option<Vec<i64>> = shape.get(2..).and_then(|k| k.iter().map(|&d| dims.value(d)).collect());
+    if shape.len() != spatial + 2 {
+        return Err(OpError::invalid(format!("the weights have rank {}, the input has rank {}", shape.len(), spatial + 2)));
+    }
+    let window = Window::parse(cx, spatial, kernel)?;
+    Ok(Conv { window, group: cx.int("group", 1)?, bias: false, residual: false, epilogue: Epilogue::default(), channels_last: false })
+}
+
+/// `activation(conv(x, w) + bias + residual)`; inputs x, w (as ONNX lays it out), then bias and residual if there are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conv {
+    /// The windows.
+    pub window: Window,
+    /// Groups.
+    pub group: i64,
+    /// Whether there is a bias (one element an output channel).
+    pub bias: bool,
+    /// Whether there is a residual (shaped as the result).
+    pub residual: bool,
+    /// Applied last.
+    pub epilogue: Epilogue,
+    /// Whether x, residual and result have their channels on the last axis.
+    pub channels_last: bool,
+}
+
+/// Batch, channels and spatial dims of a shape in either layout.
+pub fn split_layout(shape: &[Dim], channels_last: bool) -> (Dim, Dim, Vec<Dim>) {
+    if channels_last {
+        (shape[0], shape[shape.len() - 1], shape[1..shape.len() - 1].to_vec())
+    } else {
+        (shape[0], shape[1], shape[2..].to_vec())
+    }
+}
+
+/// The inverse of [`split_layout`].
+pub fn join_layout(batch: Dim, channels: Dim, spatial: &[Dim], channels_last: bool) -> Vec<Dim> {
+    if channels_last { [&[batch], spatial, &[channels]].concat() } else { [&[batch, channels], spatial].concat() }
+}
+
+impl Operator for Conv {
+    fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
+        let (shape, weights) = (cx.shape(0)?, cx.shape(1)?);
+        let (batch, channels, spatial) = split_layout(&shape, self.channels_last);
+        if weights.len() != shape.len() || self.group < 1 {
+            return Err(OpError::invalid("the ranks of input and weights differ, or group is not positive"));
+        }
+        let needed = cx.dims.scale(weights[1], self.group);
+        cx.require_equal(channels, needed, "the input's channels and those of the weights times group");
+        if let Some(out) = cx.dims.value(weights[0])
+            && out % self.group != 0
+        {
+            return Err(OpError::invalid(format!("group {} does not divide the {out} output channels", self.group)));
+        }
+        let sized = self.window.sizes(cx.dims, &spatial);
+        Ok(vec![Fact::tensor(cx.dtype(0)?, join_layout(batch, weights[0], &sized.output, self.channels_last))])
+    }
+
+    fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
+        let (x, w) = (cx.input(0)?, cx.input(1)?);
+        let dims = cx.dims();
+        let (batch, channels, spatial) = split_layout(&x.shape, self.channels_last);
+        if spatial.len() > 3 {
+            return Err(OpError::unsupported("a convolution over more than three spatial axes"));
+        }
+        let Sized { output, begin, end } = self.window.sizes(&dims, &spatial);
+        let geometry = GeometryArg {
+            batch,
+            input: &spatial,
+            output: &output,
+            channels: (channels, w.shape[0]),
+            group: self.group,
+            window: (&self.window.kernel, &self.window.stride, &self.window.dilation),
+            pads: (&begin, &end),
+        };
+        let geometry = geometry.arg(&dims);
+        let bias = optional(cx, self.bias, 2)?;
+        if x.dtype != DType::F32 {
+            let out = cx.output(0)?;
+            return cx.call(crate::kernel!(conv::plain(_, _, _, _, _) for num(x.dtype)), vec![out.write(), x.read(), w.read(), bias, geometry]);
+        }
+        let taps: i64 = self.window.kernel.iter().product();
+        let group = dims.int(self.group);
+        let depthwise = channels == group && w.shape[0] == group;
+        let packed = if depthwise {
+            let pack = |out: &mut [f32], w: &[f32], v: &[usize]| conv::pack_depthwise(out, w, v[0], v[1]);
+            pack_weights(cx, &w, &[group, dims.int(taps)], dims.scale(group, taps), &pack, crate::kernel!(conv::pack_depthwise(_, _, _, _)))?
+        } else {
+            let pack = |out: &mut [f32], w: &[f32], v: &[usize]| conv::pack_conv(out, w, v[0], v[1], v[2], v[3]);
+            let panels = dims.ceil_div(dims.floor_div(w.shape[0], group), dims.int(32));
+            let len = dims.product(&[group, panels, dims.int(32 * taps), w.shape[1]]);
+            let sizes = [group, w.shape[0], w.shape[1], dims.int(taps)];
+            pack_weights(cx, &w, &sizes, len, &pack, crate::kernel!(conv::pack_conv(_, _, _, _, _, _)))?
+        };
+        let residual = 2 + usize::from(self.bias);
+        let residual = if self.residual { Some(to_last(cx, residual, self.channels_last)?) } else { None };
+        let residual = residual.map_or(Arg::Absent, |r| Arg::Present(Box::new(r.read())));
+        let x = to_last(cx, 0, self.channels_last)?;
+        let shape = join_layout(batch, w.shape[0], &output, true);
+        from_last(cx, &shape, self.channels_last, |cx, out| {
+            let args = vec![Arg::Cx, out.write(), x.read(), packed.read(), bias, residual, geometry, self.epilogue.arg()];
+            if depthwise {
+                cx.call(crate::kernel!(conv::depthwise(_, _, _, _, _, _, _, _)), args)
+            } else {
+                cx.call(crate::kernel!(conv::conv_packed(_, _, _, _, _, _, _, _)), args)
+            }
+        })
+    }
+}
+
+/// `activation(conv_transpose(x, w) + bias)`; w is `[in][out / group][kernel]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConvTranspose {
+    /// The windows, seen from the output; padding is explicit.
+    pub window: Window,
+    /// Groups.
+    pub group: i64,
+    /// Added to the output's size on one side.
+    pub output_padding: Vec<i64>,
+    /// Whether there is a bias.
+    pub bias: bool,
+    /// Applied last.
+    pub epilogue: Epilogue,
+    /// Whether x and the result have their channels on the last axis.
+    pub channels_last: bool,
+}
+
+impl ConvTranspose {
+    fn sizes(&self, dims: &crate::ir::Dims, spatial: &[Dim]) -> Result<Sized, OpError> {
+        let Padding::Explicit(pads) = &self.window.padding else { return Err(OpError::invalid("internal error: padding is not explicit")) };
+        let n = spatial.len();
+        let output = (0..n).map(|a| {
+            let reach = (self.window.kernel[a] - 1) * self.window.dilation[a] + 1;
+            let grown = dims.scale(dims.offset(spatial[a], -1), self.window.stride[a]);
+            dims.offset(grown, reach + self.output_padding.get(a).copied().unwrap_or(0) - pads[a] - pads[a + n])
+        });
+        Ok(Sized {
+            output: output.collect(),
+            begin: pads[..n].iter().map(|&p| dims.int(p)).collect(),
+            end: pads[n..].iter().map(|&p| dims.int(p)).collect(),
+        })
+    }
+}
+
+impl Operator for ConvTranspose {
+    fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
+        let (shape, weights) = (cx.shape(0)?, cx.shape(1)?);
+        let (batch, channels, spatial) = split_layout(&shape, self.channels_last);
+        if weights.len() != shape.len() || self.group < 1 {
+            return Err(OpError::invalid("the ranks of input and weights differ, or group is not positive"));
+        }
+        cx.require_equal(channels, weights[0], "the input's channels and those of the weights");
+        let sized = self.sizes(cx.dims, &spatial)?;
+        let out = cx.dims.scale(weights[1], self.group);
+        Ok(vec![Fact::tensor(cx.dtype(0)?, join_layout(batch, out, &sized.output, self.channels_last))])
+    }
+
+    fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
+        let (x, w) = (cx.input(0)?, cx.input(1)?);
+        let dims = cx.dims();
+        let (batch, channels, spatial) = split_layout(&x.shape, self.channels_last);
+        if spatial.len() > 3 {
+            return Err(OpError::unsupported("a convolution over more than three spatial axes"));
+        }
+        let Sized { output, begin, end } = self.sizes(&dims, &spatial)?;
+        let group = dims.int(self.group);
+        let out_channels = dims.mul(w.shape[1], group);
+        let geometry = GeometryArg {
+            batch,
+            input: &spatial,
+            output: &output,
+            channels: (channels, out_channels),
+            group: self.group,
+            window: (&self.window.kernel, &self.window.stride, &self.window.dilation),
+            pads: (&begin, &end),
+        };
+        let geometry = geometry.arg(&dims);
+        let bias = optional(cx, self.bias, 2)?;
+        if x.dtype != DType::F32 {
+            let out = cx.output(0)?;
+            return cx.call(crate::kernel!(conv::plain_transpose(_, _, _, _, _) for num(x.dtype)), vec![out.write(), x.read(), w.read(), bias, geometry]);
+        }
+        let taps = dims.int(self.window.kernel.iter().product());
+        let columns = dims.mul(taps, w.shape[1]);
+        let panels = dims.scale(dims.ceil_div(columns, dims.int(32)), 32);
+        let pack = |out: &mut [f32], w: &[f32], v: &[usize]| conv::pack_conv_transpose(out, w, v[0], v[1], v[2], v[3]);
+        let len = dims.mul(channels, panels);
+        let sizes = [group, w.shape[0], w.shape[1], taps];
+        let packed = pack_weights(cx, &w, &sizes, len, &pack, crate::kernel!(conv::pack_conv_transpose(_, _, _, _, _, _)))?;
+        let pixels = dims.product(&spatial);
+        let scratch = cx.temp(DType::F32, &[pixels, columns]);
+        let x = to_last(cx, 0, self.channels_last)?;
+        let shape = join_layout(batch, out_channels, &output, true);
+        from_last(cx, &shape, self.channels_last, |cx, out| {
+            let args = vec![Arg::Cx, out.write(), scratch.write(), x.read(), packed.read(), bias, geometry, self.epilogue.arg()];
+            cx.call(crate::kernel!(conv::conv_transpose(_, _, _, _, _, _, _, _)), args)
+        })
+    }
+}
+
+/// An optional operand as an argument.
+fn optional(cx: &mut Lower<'_>, given: bool, i: usize) -> Result<Arg, OpError> {
+    if given { Ok(Arg::Present(Box::new(cx.input(i)?.read()))) } else { Ok(Arg::Absent) }
+}
+
+/// Packs weights: constants now, others by a step.
+fn pack_weights(
+    cx: &mut Lower<'_>,
+    w: &Operand,
+    sizes: &[Dim],
+    len: Dim,
+    pack: &dyn Fn(&mut [f32], &[f32], &[usize]) -> Result<(), Fault>,
+    kernel: crate::program::kernel::Kernel,
+) -> Result<Operand, OpError> {
+    let dims = cx.dims();
+    let value = |d: Dim| dims.value(d).and_then(|v| usize::try_from(v).ok());
+    let values: Option<Vec<usize>> = sizes.iter().map(|&d| value(d)).collect();
+    if let (Some(tensor), Some(values), Some(len)) = (cx.constant(1), values, value(len)) {
+        let elements = tensor.to_vec::<f32>().ok_or_else(|| OpError::invalid("the weights must have the dtype of the input"))?;
+        let mut packed = vec![0f32; len];
+        pack(&mut packed, &elements, &values).map_err(|f| OpError::invalid(f.to_string()))?;
+        return Ok(cx.weight("packed weights", Tensor::vector(&packed)));
+    }
+    let packed = cx.temp(DType::F32, &[len]);
+    let args = [packed.write(), w.read()].into_iter().chain(sizes.iter().map(|&s| Arg::Usize(s))).collect();
+    cx.call(kernel, args)?;
+    Ok(packed)
+}
+
+/// Input `i` with its channels on the last axis.
+pub fn to_last(cx: &mut Lower<'_>, i: usize, channels_last: bool) -> Result<Operand, OpError> {
+    let x = cx.input(i)?;
+    if channels_last {
+        return Ok(x);
+    }
+    let (batch, channels, spatial) = split_layout(&x.shape, false);
+    let shape = join_layout(batch, channels, &spatial, true);
+    let (dims, one) = (cx.dims(), cx.int(1));
+    // One channel or one pixel: both layouts are the same memory.
+    if channels == one || dims.product(&spatial) == one {
+        return Ok(Operand { shape, ..x });
+    }
+    let out = cx.temp(x.dtype, &shape);
+    let perm = [vec![0], (2..x.shape.len()).collect(), vec![1]].concat();
+    transpose(cx, &out, &x, &perm)?;
+    Ok(out)
+}
+
+/// Output 0, computed channels last.
+pub fn from_last(
+    cx: &mut Lower<'_>,
+    shape: &[Dim],
+    channels_last: bool,
+    compute: impl FnOnce(&mut Lower<'_>, &Operand) -> Result<(), OpError>,
+) -> Result<(), OpError> {
+    let out = cx.output(0)?;
+    let (dims, one) = (cx.dims(), cx.int(1));
+    let (_, channels, spatial) = split_layout(shape, true);
+    if channels_last || channels == one || dims.product(&spatial) == one {
+        return compute(cx, &out);
+    }
+    let last = cx.temp(out.dtype, shape);
+    compute(cx, &last)?;
+    let perm = [vec![0, shape.len() - 1], (1..shape.len() - 1).collect()].concat();
+    transpose(cx, &out, &last, &perm)
+}
+
+fn transpose(cx: &mut Lower<'_>, out: &Operand, x: &Operand, perm: &[usize]) -> Result<(), OpError> {
+    let perm = perm.iter().map(|&p| cx.int(p as i64)).collect();
+    let args = vec![out.write(), x.read(), Arg::Usizes(x.shape.clone()), Arg::Usizes(perm)];
+    cx.call(crate::kernel!(transpose::transpose(_, _, _, _) for any(x.dtype)), args)
+}
