@@ -1,0 +1,114 @@
+//! Matrix products: packed panels of B, tiles of C in registers, and an epilogue (bias, residual, activation) while they are hot.
+//!
+//! [`gemm_packed`] takes a B that was packed by [`pack_b`] (weights, at compile time); [`gemm`] packs B itself into scratch. [`plain`] is the
+//! loop nest for every other element type.
+
+mod block;
+mod epilogue;
+mod matrix;
+mod pack;
+mod product;
+#[cfg(test)]
+pub(crate) mod tests;
+mod tile;
+
+pub use crate::reference::gemm::gemm as plain;
+pub use epilogue::{Activation, ActivationKind};
+pub use pack::{PANEL, pack_b, pack_len};
+pub use product::Product;
+
+pub(crate) use block::{Column, PATCHES, Patches, ROWS, Segment, Shared, Source, Target, ZEROS, compute};
+pub(crate) use epilogue::Finish;
+pub(crate) use product::{extent, promise};
+
+use crate::cx::Cx;
+use crate::error::Fault;
+use crate::kernels::parallel;
+use matrix::Matrix;
+
+/// `C = activation(alpha * A · B + bias + row_bias + residual)` for each matrix of the batch, B packed.
+///
+/// `b` holds as many packed matrices ([`pack_len`] elements each) as `p.b_batch` reaches. `bias` has an element for each column, `row_bias`
+/// one for each row, `residual` is laid out as C. Other elements of `c` (between its rows) are left alone.
+pub fn gemm_packed(
+    cx: Cx,
+    c: &mut [f32],
+    a: &[f32],
+    b: &[f32],
+    bias: Option<&[f32]>,
+    row_bias: Option<&[f32]>,
+    residual: Option<&[f32]>,
+    p: Product,
+    alpha: f32,
+    activation: Activation,
+) -> Result<(), Fault> {
+    let len = pack_len(p.k, p.n);
+    let matrices = extent(&[(p.batch[0], p.b_batch[0]), (p.batch[1], p.b_batch[1])]).and_then(|e| e.checked_mul(len));
+    promise(matrices.is_some_and(|e| e <= b.len()), "gemm: B is longer than its slice")?;
+    promise(p.a_extent().is_some_and(|e| e <= a.len()), "gemm: A is longer than its slice")?;
+    promise(p.c_extent().is_some_and(|e| e <= c.len()) && p.c_is_disjoint(), "gemm: C does not fit its slice")?;
+    promise(residual.is_none_or(|r| r.len() >= p.c_extent().unwrap_or(usize::MAX)), "gemm: the residual is too short")?;
+    promise(bias.is_none_or(|b| b.len() >= p.n) && row_bias.is_none_or(|b| b.len() >= p.m), "gemm: a bias is too short")?;
+    let batches = p.batch[0] * p.batch[1];
+    if batches == 0 || p.m == 0 || p.n == 0 {
+        return Ok(());
+    }
+    let work = batches.saturating_mul(p.m).saturating_mul(p.n).saturating_mul(p.k);
+    let panels = p.n.div_ceil(PANEL);
+    let (row_parts, panel_parts) = parallel::grid(parallel::tasks(cx, work).div_ceil(batches), p.m.div_ceil(ROWS), panels);
+    let c = Shared(c.as_mut_ptr());
+    parallel::each(cx, batches * row_parts * panel_parts, |task| {
+        let (task, panel_part) = (task / panel_parts, task % panel_parts);
+        let (batch, row_part) = (task / row_parts, task % row_parts);
+        let at = |strides: [usize; 2]| batch / p.batch[1] * strides[0] + batch % p.batch[1] * strides[1];
+        let finish = Finish { alpha, bias, row_bias, residual: residual.map(|r| (&raw const r[at(p.c_batch)], p.c_row)), activation };
+        let source = Matrix { a: &a[at(p.a_batch)..], row: p.a_row, col: p.a_col, k: p.k };
+        // SAFETY: the extents were checked above, each task has its own rectangle of C, and no two elements of C overlap.
+        unsafe {
+            let target = Target { b: &raw const b[at(p.b_batch) * len..][0], c: c.at(at(p.c_batch)), c_row: p.c_row, n: p.n, finish: &finish };
+            let rows = parallel::part(p.m, ROWS, row_part, row_parts);
+            compute(cx, &source, &target, rows, parallel::part(panels, 1, panel_part, panel_parts));
+        }
+    });
+    Ok(())
+}
+
+/// The scratch that [`gemm`] needs, in elements: the distinct matrices B, packed.
+pub const fn gemm_scratch_len(p: Product) -> usize {
+    distinct(p).saturating_mul(pack_len(p.k, p.n))
+}
+
+/// How many different matrices B there are.
+const fn distinct(p: Product) -> usize {
+    let d0 = if p.b_batch[0] == 0 && p.batch[0] > 0 { 1 } else { p.batch[0] };
+    let d1 = if p.b_batch[1] == 0 && p.batch[1] > 0 { 1 } else { p.batch[1] };
+    d0.saturating_mul(d1)
+}
+
+/// As [`gemm_packed`] for a B with strides, which is packed into `scratch` ([`gemm_scratch_len`] elements) first.
+pub fn gemm(
+    cx: Cx,
+    c: &mut [f32],
+    scratch: &mut [f32],
+    a: &[f32],
+    b: &[f32],
+    bias: Option<&[f32]>,
+    row_bias: Option<&[f32]>,
+    residual: Option<&[f32]>,
+    p: Product,
+    alpha: f32,
+    activation: Activation,
+) -> Result<(), Fault> {
+    promise(p.b_extent().is_some_and(|e| e <= b.len()), "gemm: B is longer than its slice")?;
+    promise(scratch.len() >= gemm_scratch_len(p), "gemm: the scratch is too short")?;
+    let len = pack_len(p.k, p.n);
+    let counts = [if p.b_batch[0] == 0 { 1 } else { p.batch[0] }, if p.b_batch[1] == 0 { 1 } else { p.batch[1] }];
+    if len == 0 || counts[0] * counts[1] == 0 {
+        return gemm_packed(cx, c, a, scratch, bias, row_bias, residual, Product { b_batch: [0, 0], ..p }, alpha, activation);
+    }
+    pack::pack_all(cx, &mut scratch[..counts[0] * counts[1] * len], p.k, p.n, p.b_row, p.b_col, |i| {
+        &b[i / counts[1] * p.b_batch[0] + i % counts[1] * p.b_batch[1]..]
+    });
+    let strides = [if counts[0] > 1 { counts[1] } else { 0 }, usize::from(counts[1] > 1)];
+    gemm_packed(cx, c, a, scratch, bias, row_bias, residual, Product { b_batch: strides, ..p }, alpha, activation)
+}

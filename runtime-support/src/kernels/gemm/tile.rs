@@ -1,0 +1,140 @@
+//! The micro-kernel: a tile of `MR` rows and `NV` vectors of columns, accumulated in registers over one block of k.
+
+use core::mem::MaybeUninit;
+
+use super::epilogue::Finish;
+use super::pack::PANEL;
+use crate::simd::{MAX_LANES, Simd};
+
+/// Where a tile is: everything that depends on its place, not on its kind.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'t, 'f> {
+    /// For each row, for each segment: where the row's elements of A are.
+    pub rows: *const *const f32,
+    /// The lengths of the segments of this block of k.
+    pub segments: &'t [usize],
+    /// The first row of the panel in this block, at the tile's first column.
+    pub b: *const f32,
+    /// The tile's first element of C.
+    pub c: *mut f32,
+    /// From a row of C to the next.
+    pub c_row: usize,
+    /// The tile's first row and column in C.
+    pub at: (usize, usize),
+    /// How many of the tile's columns exist.
+    pub cols: usize,
+    /// C already holds the sum of earlier blocks of k.
+    pub resume: bool,
+    /// Set in the last block of k.
+    pub finish: Option<&'f Finish<'f>>,
+}
+
+/// Computes one tile of exactly `MR` rows.
+///
+/// # Safety
+/// `rows` holds `MR * segments.len()` pointers, each to as many elements as its segment is long; `b` has a panel row for each of them;
+/// `c` (and the residual) may be written (read) at `MR` rows of `cols <= NV * S::LANES` columns; biases cover the rows and columns.
+#[inline(always)]
+pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(s: S, p: &Place<'_, '_>) {
+    let mut acc = [[s.zero(); NV]; MR];
+    let mut b = p.b;
+    let count = p.segments.len();
+    for i in 0..count {
+        // SAFETY: the table has a pointer for each row and segment, each pointer `len` elements, and the panel that many rows.
+        unsafe {
+            let len = *p.segments.get_unchecked(i);
+            let mut rows = [core::ptr::null::<f32>(); MR];
+            for r in 0..MR {
+                rows[r] = *p.rows.add(r * count + i);
+            }
+            for l in 0..len {
+                let mut columns = [s.zero(); NV];
+                for v in 0..NV {
+                    columns[v] = s.load_ptr(b.add(v * S::LANES));
+                }
+                for r in 0..MR {
+                    let x = s.splat(*rows[r].add(l));
+                    for v in 0..NV {
+                        acc[r][v] = s.mul_add(x, columns[v], acc[r][v]);
+                    }
+                }
+                b = b.add(PANEL);
+            }
+        }
+    }
+    // Through memory, so that what follows is one compact loop for all sizes of tiles and the accumulators are only indexed by constants.
+    let mut sums = MaybeUninit::<Sums<MR, NV>>::uninit();
+    let sums = sums.as_mut_ptr().cast::<f32>();
+    for r in 0..MR {
+        for v in 0..NV {
+            // SAFETY: a vector has at most MAX_LANES lanes.
+            unsafe { s.store_ptr(sums.add((r * NV + v) * MAX_LANES), acc[r][v]) };
+        }
+    }
+    // SAFETY: passed on; `sums` is written.
+    unsafe { store(s, p, sums, MR, NV) };
+}
+
+/// Room for the sums of a tile.
+#[repr(align(64))]
+struct Sums<const MR: usize, const NV: usize>(#[allow(dead_code)] [[[f32; MAX_LANES]; NV]; MR]);
+
+/// Adds the earlier sum, finishes if this is the last block, and stores the tile.
+///
+/// # Safety
+/// As for [`tile`]; `sums` has the sums, `[rows][vectors][MAX_LANES]`.
+#[inline(always)]
+unsafe fn store<S: Simd>(s: S, p: &Place<'_, '_>, sums: *const f32, rows: usize, vectors: usize) {
+    for v in 0..vectors {
+        let at = v * S::LANES;
+        let width = p.cols.saturating_sub(at).min(S::LANES);
+        // SAFETY: only existing rows and columns of C, residual and biases are touched, as the caller promises.
+        unsafe {
+            let mut bias = s.zero();
+            if let Some(all) = p.finish.and_then(|f| f.bias) {
+                bias = load_up_to(s, all.as_ptr().add(p.at.1 + at), width);
+            }
+            for r in 0..rows {
+                let mut x = s.load_ptr(sums.add((r * vectors + v) * MAX_LANES));
+                let c = p.c.add(r * p.c_row + at);
+                if p.resume {
+                    x = s.add(x, load_up_to(s, c, width));
+                }
+                if let Some(f) = p.finish {
+                    x = s.mul_add(x, s.splat(f.alpha), bias);
+                    if let Some(row_bias) = f.row_bias {
+                        x = s.add(x, s.splat(*row_bias.get_unchecked(p.at.0 + r)));
+                    }
+                    if let Some((residual, row)) = f.residual {
+                        x = s.add(x, load_up_to(s, residual.add((p.at.0 + r) * row + p.at.1 + at), width));
+                    }
+                    if let Some((low, high)) = f.activation.as_clamp() {
+                        // In this order of arguments NaN stays NaN.
+                        x = s.min(s.splat(high), s.max(s.splat(low), x));
+                    }
+                }
+                store_up_to(s, c, width, x);
+            }
+        }
+    }
+}
+
+/// Loads the first `count <= LANES` lanes, zeros in the others.
+///
+/// # Safety
+/// `from` has `count` elements.
+#[inline(always)]
+pub(crate) unsafe fn load_up_to<S: Simd>(s: S, from: *const f32, count: usize) -> S::F32 {
+    // SAFETY: as the function's.
+    unsafe { if count == S::LANES { s.load_ptr(from) } else { s.load_head_ptr(from, count) } }
+}
+
+/// Stores the first `count <= LANES` lanes.
+///
+/// # Safety
+/// `to` has `count` elements.
+#[inline(always)]
+pub(crate) unsafe fn store_up_to<S: Simd>(s: S, to: *mut f32, count: usize, x: S::F32) {
+    // SAFETY: as the function's.
+    unsafe { if count == S::LANES { s.store_ptr(to, x) } else { s.store_head_ptr(to, x, count) } }
+}
