@@ -57,7 +57,17 @@ fn main() {
     #[cfg(not(target_arch = "x86_64"))]
     let peak = 1.0;
     println!("{:?}, {threads} threads, peak of one {peak:.1} GFLOP/s", cx.isa());
-    for (m, k, n) in [(1024, 1024, 1024), (128, 384, 1536), (128, 1536, 384), (16, 384, 384), (1, 784, 512), (1, 4096, 4096), (64, 768, 3072), (49, 2048, 512), (3136, 64, 256)] {
+    for (m, k, n) in [
+        (1024, 1024, 1024),
+        (128, 384, 1536),
+        (128, 1536, 384),
+        (16, 384, 384),
+        (1, 784, 512),
+        (1, 4096, 4096),
+        (64, 768, 3072),
+        (49, 2048, 512),
+        (3136, 64, 256),
+    ] {
         let name = format!("gemm {m} x {k} x {n}");
         if !name.contains(&filter) {
             continue;
@@ -66,7 +76,8 @@ fn main() {
         let mut packed = vec![0.0; pack_len(k, n)];
         pack_b(&mut packed, &b, 1, k, n, 0, n, 1).unwrap();
         let mut c = vec![0.0; m * n];
-        let seconds = time(|| gemm_packed(cx, &mut c, &a, &packed, None, None, None, Product::dense(m, n, k), 1.0, Activation::NONE).unwrap());
+        let seconds =
+            time(|| gemm_packed(cx, &mut c, &a, &packed, None, None, None, Product::dense(m, n, k), 1.0, Activation::NONE).unwrap());
         report(&name, 2 * m * n * k, seconds, peak);
     }
 }

@@ -18,11 +18,7 @@ pub mod error;
 pub mod float;
 pub mod kernels;
 pub mod math;
-<<<<<<< HEAD
 pub mod memory;
-=======
-pub mod reference;
->>>>>>> 492fbbe (GEMM: packed panels, tiles in registers, epilogue)
 pub mod simd;
 #[cfg(feature = "alloc")]
 pub mod value;

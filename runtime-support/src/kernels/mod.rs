@@ -2,6 +2,7 @@
 
 pub mod arg_reduce;
 pub mod arith;
+pub mod conv;
 pub mod copy;
 pub mod cumsum;
 pub mod fmath;

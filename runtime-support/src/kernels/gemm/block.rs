@@ -7,8 +7,8 @@
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
-use super::pack::PANEL;
 use super::epilogue::{Finish, activate};
+use super::pack::PANEL;
 use super::tile::{Place, tile};
 use crate::cx::{Cx, Isa};
 use crate::simd::{Simd, WithSimd, dispatch};
@@ -194,13 +194,7 @@ pub(crate) unsafe fn compute<A: Source>(cx: Cx, a: &A, t: &Target<'_>, rows: Ran
 /// # Safety
 /// As for [`compute`].
 #[inline(always)]
-unsafe fn run<S: Simd, A: Source, const MR: usize, const NV: usize>(
-    s: S,
-    a: &A,
-    t: &Target<'_>,
-    rows: Range<usize>,
-    panels: Range<usize>,
-) {
+unsafe fn run<S: Simd, A: Source, const MR: usize, const NV: usize>(s: S, a: &A, t: &Target<'_>, rows: Range<usize>, panels: Range<usize>) {
     let (units, unit) = a.units();
     // A single tile of rows reads each panel once: then there is nothing to keep in cache, and k is not cut unless pointers run out.
     let cut = Cut::new((units, unit), if rows.len() <= MR && units == 1 && a.in_place() { usize::MAX } else { K_BLOCK });
@@ -241,7 +235,11 @@ unsafe fn run<S: Simd, A: Source, const MR: usize, const NV: usize>(
                             resume: at > 0,
                             finish,
                         };
-                        if NV > 1 && place.cols <= S::LANES { tiles::<S, MR, 1>(s, place, count) } else { tiles::<S, MR, NV>(s, place, count) }
+                        if NV > 1 && place.cols <= S::LANES {
+                            tiles::<S, MR, 1>(s, place, count)
+                        } else {
+                            tiles::<S, MR, NV>(s, place, count)
+                        }
                         if end == depth && t.finish.activation.is_costly() {
                             activate(s, t.finish.activation, place.c, place.c_row, count, place.cols);
                         }

@@ -1,7 +1,7 @@
 //! Matrix products: packed panels of B, tiles of C in registers, and an epilogue (bias, residual, activation) while they are hot.
 //!
-//! [`gemm_packed`] takes a B that was packed by [`pack_b`] (weights, at compile time); [`gemm`] packs B itself into scratch. [`plain`] is the
-//! loop nest for every other element type.
+//! [`gemm_packed`] takes a B that was packed by [`pack_b`] (weights, at compile time); [`gemm`] packs B itself into scratch.
+//! f32 only; [`matmul`](super::matmul) is the loop nest for every element type.
 
 mod block;
 mod epilogue;
@@ -12,19 +12,19 @@ mod product;
 pub(crate) mod tests;
 mod tile;
 
-pub use crate::reference::gemm::gemm as plain;
 pub use epilogue::{Activation, ActivationKind};
 pub use pack::{PANEL, pack_b, pack_len};
 pub use product::Product;
 
 pub(crate) use block::{Column, PATCHES, Patches, ROWS, Segment, Shared, Source, Target, ZEROS, compute};
-pub(crate) use epilogue::Finish;
+pub(crate) use epilogue::{Finish, activate, apply};
+pub(crate) use matrix::Matrix;
 pub(crate) use product::{extent, promise};
+pub(crate) use tile::{load_up_to, store_up_to};
 
 use crate::cx::Cx;
 use crate::error::Fault;
 use crate::kernels::parallel;
-use matrix::Matrix;
 
 /// `C = activation(alpha * A · B + bias + row_bias + residual)` for each matrix of the batch, B packed.
 ///
@@ -61,11 +61,13 @@ pub fn gemm_packed(
         let (task, panel_part) = (task / panel_parts, task % panel_parts);
         let (batch, row_part) = (task / row_parts, task % row_parts);
         let at = |strides: [usize; 2]| batch / p.batch[1] * strides[0] + batch % p.batch[1] * strides[1];
-        let finish = Finish { alpha, bias, row_bias, residual: residual.map(|r| (&raw const r[at(p.c_batch)], p.c_row)), activation };
-        let source = Matrix { a: &a[at(p.a_batch)..], row: p.a_row, col: p.a_col, k: p.k };
+        let finish =
+            Finish { alpha, bias, row_bias, residual: residual.map(|r| (r.as_ptr().wrapping_add(at(p.c_batch)), p.c_row)), activation };
+        let source = Matrix { a: a.get(at(p.a_batch)..).unwrap_or_default(), row: p.a_row, col: p.a_col, k: p.k };
         // SAFETY: the extents were checked above, each task has its own rectangle of C, and no two elements of C overlap.
         unsafe {
-            let target = Target { b: &raw const b[at(p.b_batch) * len..][0], c: c.at(at(p.c_batch)), c_row: p.c_row, n: p.n, finish: &finish };
+            let target =
+                Target { b: b.as_ptr().wrapping_add(at(p.b_batch) * len), c: c.at(at(p.c_batch)), c_row: p.c_row, n: p.n, finish: &finish };
             let rows = parallel::part(p.m, ROWS, row_part, row_parts);
             compute(cx, &source, &target, rows, parallel::part(panels, 1, panel_part, panel_parts));
         }

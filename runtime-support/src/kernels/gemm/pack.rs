@@ -20,16 +20,7 @@ pub const fn pack_len(k: usize, n: usize) -> usize {
 /// Packs `count` matrices B of `k` rows and `n` columns into `out`, `[count][n / 32][k][32]`.
 ///
 /// `out` has `count * pack_len(k, n)` elements; `matrix`, `row` and `col` are the strides of `b` in elements (`row = 1, col = k` packs the transpose).
-pub fn pack_b(
-    out: &mut [f32],
-    b: &[f32],
-    count: usize,
-    k: usize,
-    n: usize,
-    matrix: usize,
-    row: usize,
-    col: usize,
-) -> Result<(), Fault> {
+pub fn pack_b(out: &mut [f32], b: &[f32], count: usize, k: usize, n: usize, matrix: usize, row: usize, col: usize) -> Result<(), Fault> {
     let needed = extent(&[(count, matrix), (k, row), (n, col)]);
     promise(needed.is_some_and(|e| e <= b.len()), "pack_b: the matrix is longer than its slice")?;
     let len = pack_len(k, n);
@@ -42,7 +33,15 @@ pub fn pack_b(
 }
 
 /// Packs whole matrices, `source(i)` being matrix `i`, with threads if that is worth it.
-pub(crate) fn pack_all<'b>(cx: Cx, out: &mut [f32], k: usize, n: usize, row: usize, col: usize, source: impl Fn(usize) -> &'b [f32] + Sync) {
+pub(crate) fn pack_all<'b>(
+    cx: Cx,
+    out: &mut [f32],
+    k: usize,
+    n: usize,
+    row: usize,
+    col: usize,
+    source: impl Fn(usize) -> &'b [f32] + Sync,
+) {
     let panels = n.div_ceil(PANEL);
     let count = out.len() / (k * PANEL);
     // Moving an element costs about as much as eight multiply-adds.

@@ -50,20 +50,7 @@ pub(crate) fn promise(kept: bool, what: &'static str) -> Result<(), Fault> {
 impl Product {
     /// One product of dense row-major matrices.
     pub const fn dense(m: usize, n: usize, k: usize) -> Self {
-        Self {
-            batch: [1, 1],
-            m,
-            n,
-            k,
-            a_batch: [0, 0],
-            a_row: k,
-            a_col: 1,
-            b_batch: [0, 0],
-            b_row: n,
-            b_col: 1,
-            c_batch: [0, 0],
-            c_row: n,
-        }
+        Self { batch: [1, 1], m, n, k, a_batch: [0, 0], a_row: k, a_col: 1, b_batch: [0, 0], b_row: n, b_col: 1, c_batch: [0, 0], c_row: n }
     }
 
     /// The elements of A that are reached.

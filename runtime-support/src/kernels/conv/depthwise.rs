@@ -1,0 +1,184 @@
+//! Depthwise convolution: every channel has its own window, so vectors run over channels and nothing is summed across them.
+
+use super::Geometry;
+use crate::cx::Cx;
+use crate::error::Fault;
+use crate::kernels::gemm::{Activation, Shared, activate, load_up_to, promise, store_up_to};
+use crate::kernels::parallel;
+use crate::simd::{Simd, WithSimd, dispatch};
+use core::ops::Range;
+
+/// Packs ONNX weights `w[channels][1][taps]` for [`depthwise`]: `[taps][channels]`.
+pub fn pack_depthwise(out: &mut [f32], w: &[f32], channels: usize, taps: usize) -> Result<(), Fault> {
+    promise(channels.checked_mul(taps) == Some(w.len()) && out.len() == w.len(), "pack_depthwise: wrong number of weights")?;
+    for (i, y) in out.iter_mut().enumerate() {
+        *y = w[i % channels * taps + i / channels];
+    }
+    Ok(())
+}
+
+/// `y = activation(conv(x, w) + bias + residual)` where groups, input and output channels are equally many; weights by [`pack_depthwise`].
+pub fn depthwise(
+    cx: Cx,
+    y: &mut [f32],
+    x: &[f32],
+    w: &[f32],
+    bias: Option<&[f32]>,
+    residual: Option<&[f32]>,
+    g: Geometry,
+    activation: Activation,
+) -> Result<(), Fault> {
+    g.check(y.len(), x.len(), residual.map(<[f32]>::len))?;
+    promise(g.group == g.in_channels && g.group == g.out_channels, "depthwise: channels and groups differ")?;
+    promise(w.len() >= g.taps().saturating_mul(g.group), "depthwise: the weights are too short")?;
+    promise(bias.is_none_or(|b| b.len() >= g.group), "depthwise: the bias is too short")?;
+    let pixels = g.out_pixels();
+    if pixels == 0 || g.group == 0 {
+        return Ok(());
+    }
+    let lines = pixels / g.output[2];
+    // A tap of a channel costs about three multiply-adds of a matrix product.
+    let tasks = parallel::tasks(cx, pixels.saturating_mul(g.group).saturating_mul(g.taps() * 3)).min(lines);
+    let y = Shared(y.as_mut_ptr());
+    parallel::each(cx, tasks, |task| {
+        let job = Depthwise { y, x: x.as_ptr(), w: w.as_ptr(), bias, residual: residual.map(<[f32]>::as_ptr), g: &g, activation };
+        dispatch(cx, Lines(&job, parallel::part(lines, 1, task, tasks)));
+    });
+    Ok(())
+}
+
+/// The operands. The slices behind the pointers fit the geometry; a line of the output belongs to one task.
+struct Depthwise<'a> {
+    y: Shared,
+    x: *const f32,
+    w: *const f32,
+    bias: Option<&'a [f32]>,
+    residual: Option<*const f32>,
+    g: &'a Geometry,
+    activation: Activation,
+}
+
+struct Lines<'j, 'a>(&'j Depthwise<'a>, Range<usize>);
+
+impl WithSimd for Lines<'_, '_> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) {
+        for line in self.1 {
+            self.0.line(s, line);
+        }
+    }
+}
+
+/// The pixels that are computed together.
+struct Strip {
+    /// The first output pixel, of all images.
+    pixel: usize,
+    /// The column of the first pixel in its line.
+    column: usize,
+    /// The first image line of the window's taps, as a pixel number: that of tap (0, 0, 0), column 0; may lie before the image.
+    origin: isize,
+    /// The taps that are inside along each axis.
+    taps: [(usize, usize); 3],
+    /// The first channel.
+    channel: usize,
+}
+
+impl Depthwise<'_> {
+    /// One line of the output.
+    #[inline(always)]
+    fn line<S: Simd>(&self, s: S, line: usize) {
+        let g = self.g;
+        let width = g.output[2];
+        let pixel = line * width;
+        let [image, d, h, _] = g.out_position(pixel);
+        let (taps_d, taps_h) = (g.taps_inside(0, d), g.taps_inside(1, h));
+        let [_, height, in_width] = g.input.map(|len| len as isize);
+        let origin = ((image * g.input[0]) as isize + g.start(0, d)) * height + g.start(1, h);
+        let (first, last) = g.outputs_interior(2);
+        let mut strip = Strip { pixel, column: 0, origin: origin * in_width, taps: [taps_d, taps_h, (0, 0)], channel: 0 };
+        while strip.channel < g.group {
+            let pair = g.group - strip.channel >= 2 * S::LANES;
+            let lanes = (g.group - strip.channel).min(S::LANES);
+            strip.column = 0;
+            while strip.column < width {
+                strip.pixel = pixel + strip.column;
+                strip.taps[2] = g.taps_inside(2, strip.column);
+                let run = if strip.column < first || strip.column >= last { 1 } else { last - strip.column };
+                // SAFETY: the channels exist (`lanes` of them, or two whole vectors) and the pixels are in one line, inside if several.
+                strip.column += unsafe {
+                    match (run, pair) {
+                        (4.., true) => self.strip::<S, 4, 2>(s, &strip, S::LANES),
+                        (4.., false) => self.strip::<S, 4, 1>(s, &strip, lanes),
+                        (2.., true) => self.strip::<S, 2, 2>(s, &strip, S::LANES),
+                        (_, true) => self.strip::<S, 1, 2>(s, &strip, S::LANES),
+                        (_, false) => self.strip::<S, 1, 1>(s, &strip, lanes),
+                    }
+                };
+            }
+            strip.channel += if pair { 2 * S::LANES } else { S::LANES };
+        }
+        if self.activation.is_costly() {
+            // SAFETY: the line that was just written.
+            unsafe { activate(s, self.activation, self.y.at(pixel * g.out_pitch), g.out_pitch, width, g.group) };
+        }
+    }
+
+    /// `P` neighbouring pixels, `V` vectors of channels; gives `P`.
+    ///
+    /// # Safety
+    /// The pixels are in one output line and their taps in the given ranges are inside the input; `V * lanes` channels exist (`lanes` is all if V > 1).
+    #[inline(always)]
+    unsafe fn strip<S: Simd, const P: usize, const V: usize>(&self, s: S, at: &Strip, lanes: usize) -> usize {
+        let g = self.g;
+        let [_, kernel_h, kernel_w] = g.kernel;
+        let step = g.stride[2] * g.in_pitch;
+        let mut acc = [[s.zero(); V]; P];
+        if let Some(bias) = self.bias {
+            for v in 0..V {
+                // SAFETY: the channels exist.
+                let b = unsafe { load_up_to(s, bias.as_ptr().add(at.channel + v * S::LANES), lanes) };
+                for p in 0..P {
+                    acc[p][v] = b;
+                }
+            }
+        }
+        for d in at.taps[0].0..at.taps[0].1 {
+            for h in at.taps[1].0..at.taps[1].1 {
+                let line = at.origin + ((d * g.dilation[0] * g.input[1] + h * g.dilation[1]) * g.input[2]) as isize;
+                for w in at.taps[2].0..at.taps[2].1 {
+                    let pixel = line + g.start(2, at.column) + (w * g.dilation[2]) as isize;
+                    // SAFETY: the tap is inside for all pixels, and the channels exist.
+                    unsafe {
+                        let x = self.x.offset(pixel * g.in_pitch as isize).add(at.channel);
+                        let weights = self.w.add(((d * kernel_h + h) * kernel_w + w) * g.group + at.channel);
+                        for v in 0..V {
+                            let weight = load_up_to(s, weights.add(v * S::LANES), lanes);
+                            for p in 0..P {
+                                acc[p][v] = s.mul_add(load_up_to(s, x.add(p * step + v * S::LANES), lanes), weight, acc[p][v]);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        let clamp = self.activation.as_clamp();
+        for p in 0..P {
+            for v in 0..V {
+                let channel = at.channel + v * S::LANES;
+                let mut out = acc[p][v];
+                // SAFETY: the pixels and channels exist.
+                unsafe {
+                    if let Some(residual) = self.residual {
+                        out = s.add(out, load_up_to(s, residual.add((at.pixel + p) * g.residual_pitch + channel), lanes));
+                    }
+                    if let Some((low, high)) = clamp {
+                        out = s.min(s.splat(high), s.max(s.splat(low), out));
+                    }
+                    store_up_to(s, self.y.at((at.pixel + p) * g.out_pitch + channel), lanes, out);
+                }
+            }
+        }
+        P
+    }
+}

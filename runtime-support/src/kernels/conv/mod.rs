@@ -1,0 +1,104 @@
+//! Convolutions, channels last.
+//!
+//! [`conv_packed`] is the tiles of [`gemm`](super::gemm) with windows for rows: nothing is copied to columns first. [`depthwise`] has a kernel
+//! of its own, [`plain`] is the naive one, channels first, for every element type.
+
+mod depthwise;
+mod geometry;
+mod plain;
+#[cfg(test)]
+mod tests;
+mod transpose;
+mod windows;
+
+pub use depthwise::{depthwise, pack_depthwise};
+pub use geometry::Geometry;
+pub use plain::{plain, plain_transpose};
+pub use transpose::{conv_transpose, conv_transpose_scratch_len, pack_conv_transpose, pack_conv_transpose_len};
+
+use crate::cx::Cx;
+use crate::error::Fault;
+use crate::kernels::gemm::{Activation, Finish, Matrix, PANEL, ROWS, Shared, Target, compute, pack_len, promise};
+use crate::kernels::parallel;
+use windows::Windows;
+
+/// The elements of the packed weights of a convolution.
+pub const fn pack_conv_len(group: usize, out_channels: usize, group_in: usize, taps: usize) -> usize {
+    group.saturating_mul(pack_len(taps.saturating_mul(group_in), if group == 0 { 0 } else { out_channels / group }))
+}
+
+/// Packs ONNX weights `w[out_channels][group_in][taps]` for [`conv_packed`]: `[group][out / 32][taps][group_in][32]`, padded with zeros.
+pub fn pack_conv(out: &mut [f32], w: &[f32], group: usize, out_channels: usize, group_in: usize, taps: usize) -> Result<(), Fault> {
+    let k = taps.saturating_mul(group_in);
+    promise(out_channels.checked_mul(k) == Some(w.len()), "pack_conv: wrong number of weights")?;
+    promise(out.len() == pack_conv_len(group, out_channels, group_in, taps), "pack_conv: wrong length of the packed weights")?;
+    if out.is_empty() {
+        return Ok(());
+    }
+    let group_out = out_channels / group;
+    let panels = group_out.div_ceil(PANEL);
+    for (i, panel) in out.chunks_exact_mut(k * PANEL).enumerate() {
+        let (group, first) = (i / panels, i % panels * PANEL);
+        for (l, line) in panel.chunks_exact_mut(PANEL).enumerate() {
+            let (tap, channel) = (l / group_in, l % group_in);
+            for (j, y) in line.iter_mut().enumerate() {
+                let filter = group * group_out + first + j;
+                *y = if first + j < group_out { w[(filter * group_in + channel) * taps + tap] } else { 0.0 };
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `y = activation(conv(x, w) + bias + residual)`, weights packed by [`pack_conv`].
+///
+/// `bias` has an element for each output channel; the residual is like the output, its pixels `residual_pitch` apart.
+pub fn conv_packed(
+    cx: Cx,
+    y: &mut [f32],
+    x: &[f32],
+    w: &[f32],
+    bias: Option<&[f32]>,
+    residual: Option<&[f32]>,
+    g: Geometry,
+    activation: Activation,
+) -> Result<(), Fault> {
+    g.check(y.len(), x.len(), residual.map(<[f32]>::len))?;
+    promise(w.len() >= pack_conv_len(g.group, g.out_channels, g.group_in(), g.taps()), "conv: the packed weights are too short")?;
+    promise(bias.is_none_or(|b| b.len() >= g.out_channels), "conv: the bias is too short")?;
+    let (rows, channels, depth) = (g.out_pixels(), g.group_out(), g.taps().saturating_mul(g.group_in()));
+    if rows == 0 || channels == 0 {
+        return Ok(());
+    }
+    let work = rows.saturating_mul(g.out_channels).saturating_mul(depth);
+    let panels = channels.div_ceil(PANEL);
+    let (row_parts, panel_parts) = parallel::grid(parallel::tasks(cx, work).div_ceil(g.group), rows.div_ceil(ROWS), panels);
+    let y = Shared(y.as_mut_ptr());
+    let windows_are_pixels = g.taps() == 1 && g.stride == [1; 3] && g.pads == [0; 3] && g.input == g.output;
+    parallel::each(cx, g.group * row_parts * panel_parts, |task| {
+        let (task, panel_part) = (task / panel_parts, task % panel_parts);
+        let (group, row_part) = (task / row_parts, task % row_parts);
+        let (first_in, first) = (group * g.group_in(), group * channels);
+        let finish = Finish {
+            alpha: 1.0,
+            bias: bias.map(|b| b.get(first..).unwrap_or_default()),
+            row_bias: None,
+            residual: residual.map(|r| (r.as_ptr().wrapping_add(first), g.residual_pitch)),
+            activation,
+        };
+        let panel_range = parallel::part(panels, 1, panel_part, panel_parts);
+        let row_range = parallel::part(rows, ROWS, row_part, row_parts);
+        // SAFETY: `check` compared the slices with the geometry; each task has its own rectangle of pixels and channels of the output.
+        unsafe {
+            let b = w.as_ptr().wrapping_add(group * pack_len(depth, channels));
+            let target = Target { b, c: y.at(first), c_row: g.out_pitch, n: channels, finish: &finish };
+            if windows_are_pixels {
+                let pixels = Matrix { a: x.get(first_in..).unwrap_or_default(), row: g.in_pitch, col: 1, k: depth };
+                compute(cx, &pixels, &target, row_range, panel_range);
+            } else {
+                compute(cx, &Windows::new(x, &g, first_in), &target, row_range, panel_range);
+            }
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,166 @@
+use super::*;
+use crate::kernels::gemm::ActivationKind;
+use crate::kernels::gemm::tests::{Noise, assert_close, contexts};
+use std::vec::Vec;
+use std::{format, vec};
+
+/// `[n][c][pixels]` as `[n][pixels][pitch]`; what lies between pixels is NaN.
+pub(crate) fn channels_last(x: &[f32], c: usize, pixels: usize, pitch: usize) -> Vec<f32> {
+    let n = if c * pixels == 0 { 0 } else { x.len() / (c * pixels) };
+    let mut out = vec![f32::NAN; n * pixels * pitch];
+    for (i, &v) in x.iter().enumerate() {
+        out[(i / (c * pixels) * pixels + i % pixels) * pitch + i / pixels % c] = v;
+    }
+    out
+}
+
+/// A random geometry with `channels` and group; the output is as large as the windows allow.
+pub(crate) fn random_geometry(noise: &mut Noise, in_channels: usize, out_channels: usize, group: usize) -> Geometry {
+    let mut g = Geometry {
+        batch: 1 + noise.below(2),
+        input: [1 + noise.below(3), 1 + noise.below(12), 1 + noise.below(14)],
+        output: [0; 3],
+        in_channels,
+        out_channels,
+        group,
+        kernel: [1 + noise.below(2), 1 + noise.below(4), 1 + noise.below(5)],
+        stride: [1 + noise.below(2), 1 + noise.below(2), 1 + noise.below(3)],
+        dilation: [1, 1 + noise.below(2), if noise.below(3) == 0 { 2 } else { 1 }],
+        pads: [noise.below(2), noise.below(3), noise.below(4)],
+        pads_end: [noise.below(2), noise.below(3), noise.below(4)],
+        in_pitch: in_channels + [0, 0, 3][noise.below(3)],
+        out_pitch: out_channels + [0, 5][noise.below(2)],
+        residual_pitch: out_channels + noise.below(2),
+    };
+    for d in 0..3 {
+        let room = g.input[d] + g.pads[d] + g.pads_end[d];
+        let span = (g.kernel[d] - 1) * g.dilation[d] + 1;
+        g.output[d] = if room >= span { (room - span) / g.stride[d] + 1 } else { 0 };
+    }
+    g
+}
+
+/// Adds what the epilogue adds to a channels-first result, and gives it channels last.
+fn finish(y: &[f32], g: &Geometry, residual: Option<&[f32]>) -> Vec<f32> {
+    let pixels = g.output.iter().product();
+    let mut y = channels_last(y, g.out_channels, pixels, g.out_channels);
+    for (i, y) in y.iter_mut().enumerate() {
+        let added = residual.map_or(0.0, |r| r[i / g.out_channels * g.residual_pitch + i % g.out_channels]);
+        *y = (*y + added).max(0.0);
+    }
+    y
+}
+
+/// The channels of each pixel, without what lies between.
+pub(crate) fn dense(y: &[f32], channels: usize, pitch: usize) -> Vec<f32> {
+    if pitch == 0 { Vec::new() } else { y.chunks(pitch).flat_map(|p| &p[..channels]).copied().collect() }
+}
+
+#[test]
+fn random_convolutions_match_the_plain_one() {
+    let mut noise = Noise(11);
+    for _ in 0..200 {
+        let group = [1, 1, 1, 2, 3][noise.below(5)];
+        let (group_in, group_out) = ([1, 3, 4, 20, 40, 300][noise.below(6)], 1 + noise.below(70));
+        let g = random_geometry(&mut noise, group * group_in, group * group_out, group);
+        let in_volume: usize = g.input.iter().product();
+        let x = noise.floats(g.batch * g.in_channels * in_volume);
+        let w = noise.floats(g.out_channels * group_in * g.taps());
+        let (bias, residual) = (noise.floats(g.out_channels), noise.floats(g.out_pixels() * g.residual_pitch));
+        let mut expected = vec![0.0; g.out_pixels() * g.out_channels];
+        plain(&mut expected, &x, &w, Some(&bias), g).unwrap();
+        let expected = finish(&expected, &g, Some(&residual));
+        let x = channels_last(&x, g.in_channels, in_volume, g.in_pitch);
+        let mut packed = vec![f32::NAN; pack_conv_len(group, g.out_channels, group_in, g.taps())];
+        pack_conv(&mut packed, &w, group, g.out_channels, group_in, g.taps()).unwrap();
+        for cx in contexts() {
+            let mut y = vec![f32::NAN; g.out_pixels() * g.out_pitch];
+            let relu = Activation::new(ActivationKind::Relu);
+            conv_packed(cx, &mut y, &x, &packed, Some(&bias), Some(&residual), g, relu).unwrap();
+            assert_close(&dense(&y, g.out_channels, g.out_pitch), &expected, 2e-4, &format!("{cx:?} {g:?}"));
+        }
+    }
+}
+
+#[test]
+fn random_depthwise_convolutions_match_the_plain_one() {
+    let mut noise = Noise(12);
+    for _ in 0..150 {
+        let channels = 1 + noise.below(50);
+        let g = random_geometry(&mut noise, channels, channels, channels);
+        let in_volume: usize = g.input.iter().product();
+        let (x, w) = (noise.floats(g.batch * channels * in_volume), noise.floats(channels * g.taps()));
+        let (bias, residual) = (noise.floats(channels), noise.floats(g.out_pixels() * g.residual_pitch));
+        let mut expected = vec![0.0; g.out_pixels() * channels];
+        plain(&mut expected, &x, &w, Some(&bias), g).unwrap();
+        let expected = finish(&expected, &g, Some(&residual));
+        let x = channels_last(&x, channels, in_volume, g.in_pitch);
+        let mut packed = vec![f32::NAN; w.len()];
+        pack_depthwise(&mut packed, &w, channels, g.taps()).unwrap();
+        for cx in contexts() {
+            let mut y = vec![f32::NAN; g.out_pixels() * g.out_pitch];
+            let relu = Activation::new(ActivationKind::Relu);
+            depthwise(cx, &mut y, &x, &packed, Some(&bias), Some(&residual), g, relu).unwrap();
+            assert_close(&dense(&y, channels, g.out_pitch), &expected, 1e-5, &format!("{cx:?} {g:?}"));
+        }
+    }
+}
+
+#[test]
+fn random_transposed_convolutions_match_the_plain_one() {
+    let mut noise = Noise(13);
+    for _ in 0..100 {
+        let group = [1, 1, 2][noise.below(3)];
+        let (group_in, group_out) = (1 + noise.below(20), 1 + noise.below(40));
+        let mut g = random_geometry(&mut noise, group * group_in, group * group_out, group);
+        for d in 0..3 {
+            let whole = (g.input[d] - 1) * g.stride[d] + (g.kernel[d] - 1) * g.dilation[d] + 1 + noise.below(g.stride[d]);
+            g.output[d] = whole.saturating_sub(g.pads[d] + g.pads_end[d]);
+        }
+        let in_volume: usize = g.input.iter().product();
+        let x = noise.floats(g.batch * g.in_channels * in_volume);
+        let w = noise.floats(g.in_channels * group_out * g.taps());
+        let bias = noise.floats(g.out_channels);
+        let mut expected = vec![0.0; g.out_pixels() * g.out_channels];
+        plain_transpose(&mut expected, &x, &w, Some(&bias), g).unwrap();
+        let expected = finish(&expected, &g, None);
+        let x = channels_last(&x, g.in_channels, in_volume, g.in_pitch);
+        let mut packed = vec![f32::NAN; pack_conv_transpose_len(group, g.in_channels, group_out, g.taps())];
+        pack_conv_transpose(&mut packed, &w, group, g.in_channels, group_out, g.taps()).unwrap();
+        for cx in contexts() {
+            let mut y = vec![f32::NAN; g.out_pixels() * g.out_pitch];
+            let mut scratch = vec![f32::NAN; conv_transpose_scratch_len(g)];
+            let relu = Activation::new(ActivationKind::Relu);
+            conv_transpose(cx, &mut y, &mut scratch, &x, &packed, Some(&bias), g, relu).unwrap();
+            assert_close(&dense(&y, g.out_channels, g.out_pitch), &expected, 1e-4, &format!("{cx:?} {g:?}"));
+        }
+    }
+}
+
+#[test]
+fn the_plain_convolutions_by_hand() {
+    let mut g = Geometry {
+        batch: 1,
+        input: [1, 1, 4],
+        output: [1, 1, 3],
+        in_channels: 1,
+        out_channels: 1,
+        group: 1,
+        kernel: [1, 1, 3],
+        stride: [1, 1, 2],
+        dilation: [1, 1, 1],
+        pads: [0, 0, 1],
+        pads_end: [0, 0, 2],
+        in_pitch: 1,
+        out_pitch: 1,
+        residual_pitch: 1,
+    };
+    let mut y = [0i32; 3];
+    plain(&mut y, &[1, 2, 3, 4], &[1, 10, 100], Some(&[1000]), g).unwrap();
+    assert_eq!(y, [1000 + 10 + 200, 1000 + 2 + 30 + 400, 1000 + 4]);
+    // Each of two pixels spreads (1, 10, 100) from twice its place, less one of padding.
+    g.input[2] = 2;
+    let mut y = [0i32; 3];
+    plain_transpose(&mut y, &[1, 2], &[1, 10, 100], None, g).unwrap();
+    assert_eq!(y, [10, 102, 20]);
+}
