@@ -100,7 +100,13 @@ struct Sides {
 
 impl MatMul {
     /// The sizes and the shape of the result.
-    fn sizes(&self, a: &[Dim], b: &[Dim], int: impl Fn(i64) -> Dim, mul: impl Fn(Dim, Dim) -> Dim) -> Result<(Sizes, Vec<Dim>, Dim), OpError> {
+    fn sizes(
+        &self,
+        a: &[Dim],
+        b: &[Dim],
+        int: impl Fn(i64) -> Dim,
+        mul: impl Fn(Dim, Dim) -> Dim,
+    ) -> Result<(Sizes, Vec<Dim>, Dim), OpError> {
         if a.is_empty() || b.is_empty() {
             return Err(OpError::invalid("a scalar cannot be multiplied as a matrix"));
         }
@@ -172,7 +178,16 @@ impl Operator for MatMul {
 
 impl MatMul {
     /// f32 on packed panels.
-    fn tuned(&self, cx: &mut Lower<'_>, a: &Operand, b: &Operand, out: &Operand, sizes: &Sizes, batch: &[Dim], strides: &[Vec<Dim>]) -> Result<(), OpError> {
+    fn tuned(
+        &self,
+        cx: &mut Lower<'_>,
+        a: &Operand,
+        b: &Operand,
+        out: &Operand,
+        sizes: &Sizes,
+        batch: &[Dim],
+        strides: &[Vec<Dim>],
+    ) -> Result<(), OpError> {
         let dims = cx.dims();
         let (zero, one) = (dims.int(0), dims.int(1));
         let (mut m, mut batch, mut strides) = (sizes.m, batch.to_vec(), strides.to_vec());
@@ -186,7 +201,9 @@ impl MatMul {
             batch.clear();
             strides.iter_mut().for_each(Vec::clear);
         }
-        let two = |v: &[Dim], fill: Dim| -> [Dim; 2] { [v.first().copied().filter(|_| v.len() == 2).unwrap_or(fill), v.last().copied().unwrap_or(fill)] };
+        let two = |v: &[Dim], fill: Dim| -> [Dim; 2] {
+            [v.first().copied().filter(|_| v.len() == 2).unwrap_or(fill), v.last().copied().unwrap_or(fill)]
+        };
         let lead = two(&batch, one);
         let (a_batch, b_batch) = (two(&strides[0], zero), two(&strides[1], zero));
         let packed = self.packed(cx, 1, sizes)?;
@@ -237,7 +254,9 @@ impl MatMul {
         let Some(tensor) = cx.constant(i) else { return Ok(None) };
         let dims = cx.dims();
         let value = |d: Dim| dims.value(d).and_then(|v| usize::try_from(v).ok());
-        let (Some(k), Some(n), Some(row), Some(col)) = (value(sizes.k), value(sizes.n), value(sizes.b.row), value(sizes.b.col)) else { return Ok(None) };
+        let (Some(k), Some(n), Some(row), Some(col)) = (value(sizes.k), value(sizes.n), value(sizes.b.row), value(sizes.b.col)) else {
+            return Ok(None);
+        };
         let (Some(elements), Some(size)) = (tensor.to_vec::<f32>(), value(sizes.b.size)) else { return Ok(None) };
         let count = sizes.b.batch.iter().filter_map(|&d| value(d)).product();
         let mut packed = vec![0f32; pack_len(k, n).saturating_mul(count)];
@@ -245,4 +264,3 @@ impl MatMul {
         Ok(Some(cx.weight("packed matrix", Tensor::vector(&packed))))
     }
 }
-

@@ -25,7 +25,7 @@ pub fn parse_conv(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
 pub fn parse_transpose(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let mut op = parse(cx, true)?;
     let spatial = op.window.kernel.len();
-    let extra = cx.ints("output_padding")?.unwrap_or_else(|| vec![0; spatial]);
+    let mut extra = cx.ints("output_padding")?.unwrap_or_else(|| vec![0; spatial]);
     let x = cx.input(0)?;
     let shape = cx.shape(x)?;
     let dims = cx.dims();
@@ -34,12 +34,16 @@ pub fn parse_transpose(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
         let mut pads = vec![0; 2 * spatial];
         for axis in 0..spatial {
             let input = shape.get(axis + 2).and_then(|&d| dims.value(d)).ok_or_else(|| {
-                OpError::unsupported("ConvTranspose with output_shape or SAME padding on a symbolic dim").help("give the dim a value with --dim or --input-shape")
+                OpError::unsupported("ConvTranspose with output_shape or SAME padding on a symbolic dim")
+                    .help("give the dim a value with --dim or --input-shape")
             })?;
             let stride = op.window.stride[axis];
             let out = wanted.as_ref().map_or(input * stride, |w| w[axis]);
             let reach = (op.window.kernel[axis] - 1) * op.window.dilation[axis] + 1;
-            let total = (stride * (input - 1) + extra[axis] + reach - out).max(0);
+            let total = stride * (input - 1) + extra[axis] + reach - out;
+            // An output larger than the windows reach is padded at its end.
+            extra[axis] += (-total).max(0);
+            let total = total.max(0);
             // With output_shape and no SAME_UPPER the odd one comes before, as the standard says.
             let small = total / 2;
             let upper = op.window.padding == Padding::SameUpper;
@@ -48,13 +52,24 @@ pub fn parse_transpose(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
         op.window.padding = Padding::Explicit(pads);
     }
     let inputs = cx.inputs()?.into_iter().flatten().collect::<Vec<_>>();
-    let op = ConvTranspose { window: op.window, group: op.group, output_padding: extra, bias: inputs.len() > 2, epilogue: Epilogue::default(), channels_last: false };
+    let op = ConvTranspose {
+        window: op.window,
+        group: op.group,
+        output_padding: extra,
+        bias: inputs.len() > 2,
+        epilogue: Epilogue::default(),
+        channels_last: false,
+    };
     cx.add(op, &inputs).map(|v| vec![v])
 }
 
 fn parse(cx: &mut Parse<'_>, _transposed: bool) -> Result<Conv, OpError> {
     let (x, w) = (cx.input(0)?, cx.input(1)?);
-    let spatial = cx.rank(x)?.checked_sub(2).filter(|&s| s > 0).ok_or_else(|| OpError::invalid("the input must have a batch, a channel and a spatial axis"))?;
+    let spatial = cx
+        .rank(x)?
+        .checked_sub(2)
+        .filter(|&s| s > 0)
+        .ok_or_else(|| OpError::invalid("the input must have a batch, a channel and a spatial axis"))?;
     let dims = cx.dims();
     let shape = cx.shape(w)?;
     let kernel: Option<Vec<i64>> = shape.get(2..).and_then(|k| k.iter().map(|&d| dims.value(d)).collect());
@@ -135,14 +150,22 @@ impl Operator for Conv {
         let bias = optional(cx, self.bias, 2)?;
         if x.dtype != DType::F32 {
             let out = cx.output(0)?;
-            return cx.call(crate::kernel!(conv::plain(_, _, _, _, _) for num(x.dtype)), vec![out.write(), x.read(), w.read(), bias, geometry]);
+            return cx
+                .call(crate::kernel!(conv::plain(_, _, _, _, _) for num(x.dtype)), vec![out.write(), x.read(), w.read(), bias, geometry]);
         }
         let taps: i64 = self.window.kernel.iter().product();
         let group = dims.int(self.group);
         let depthwise = channels == group && w.shape[0] == group;
         let packed = if depthwise {
             let pack = |out: &mut [f32], w: &[f32], v: &[usize]| conv::pack_depthwise(out, w, v[0], v[1]);
-            pack_weights(cx, &w, &[group, dims.int(taps)], dims.scale(group, taps), &pack, crate::kernel!(conv::pack_depthwise(_, _, _, _)))?
+            pack_weights(
+                cx,
+                &w,
+                &[group, dims.int(taps)],
+                dims.scale(group, taps),
+                &pack,
+                crate::kernel!(conv::pack_depthwise(_, _, _, _)),
+            )?
         } else {
             let pack = |out: &mut [f32], w: &[f32], v: &[usize]| conv::pack_conv(out, w, v[0], v[1], v[2], v[3]);
             let panels = dims.ceil_div(dims.floor_div(w.shape[0], group), dims.int(32));
@@ -236,7 +259,10 @@ impl Operator for ConvTranspose {
         let bias = optional(cx, self.bias, 2)?;
         if x.dtype != DType::F32 {
             let out = cx.output(0)?;
-            return cx.call(crate::kernel!(conv::plain_transpose(_, _, _, _, _) for num(x.dtype)), vec![out.write(), x.read(), w.read(), bias, geometry]);
+            return cx.call(
+                crate::kernel!(conv::plain_transpose(_, _, _, _, _) for num(x.dtype)),
+                vec![out.write(), x.read(), w.read(), bias, geometry],
+            );
         }
         let taps = dims.int(self.window.kernel.iter().product());
         let columns = dims.mul(taps, w.shape[1]);

@@ -61,4 +61,3 @@ impl Epilogue {
         Arg::Struct("gemm::Activation", vec![("kind", kind), ("a", Arg::F32(self.a)), ("b", Arg::F32(self.b))])
     }
 }
-

@@ -7,7 +7,20 @@ use crate::program::Arg;
 use serde::{Deserialize, Serialize};
 
 crate::param_struct!(conv::Geometry {
-    batch, input, output, in_channels, out_channels, group, kernel, stride, dilation, pads, pads_end, in_pitch, out_pitch, residual_pitch
+    batch,
+    input,
+    output,
+    in_channels,
+    out_channels,
+    group,
+    kernel,
+    stride,
+    dilation,
+    pads,
+    pads_end,
+    in_pitch,
+    out_pitch,
+    residual_pitch
 });
 
 /// Where padding comes from.
@@ -51,7 +64,11 @@ impl Window {
     pub fn parse(cx: &Parse<'_>, spatial: usize, kernel: Option<Vec<i64>>) -> Result<Self, OpError> {
         let list = |name: &str, default: i64, count: usize| -> Result<Vec<i64>, OpError> {
             let values = cx.ints(name)?.filter(|v| !v.is_empty()).unwrap_or_else(|| vec![default; count]);
-            if values.len() == count { Ok(values) } else { Err(OpError::invalid(format!("the attribute `{name}` must have {count} values, it has {}", values.len()))) }
+            if values.len() == count {
+                Ok(values)
+            } else {
+                Err(OpError::invalid(format!("the attribute `{name}` must have {count} values, it has {}", values.len())))
+            }
         };
         let kernel = match (cx.ints("kernel_shape")?, kernel) {
             (Some(k), _) | (None, Some(k)) => k,
@@ -81,7 +98,11 @@ impl Window {
             Padding::Explicit(pads) => pads.iter().all(|&p| p > -MOST && p < MOST),
             _ => true,
         };
-        if positive && pads { Ok(()) } else { Err(OpError::invalid("kernel, strides and dilations must be positive, and pads in a sensible range")) }
+        if positive && pads {
+            Ok(())
+        } else {
+            Err(OpError::invalid("kernel, strides and dilations must be positive, and pads in a sensible range"))
+        }
     }
 
     /// The window with dilation.
