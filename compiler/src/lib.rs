@@ -3,13 +3,16 @@
 //! The rooms, in order: proto → [`import`] → [`verify`] → [`passes`] → [`lower`] → memory → emit → write. See ARCHITECTURE.md.
 #![forbid(unsafe_code)]
 
+pub mod emit;
 pub mod import;
 pub mod ir;
 pub mod lower;
+pub mod memory;
 pub mod ops;
 pub mod options;
 pub mod program;
 pub mod report;
+pub mod write;
 
 use onnxc_proto::{Bytes, ExternalFiles, Limits};
 pub use options::Options;

@@ -48,11 +48,36 @@ impl Dim {
         usize::try_from(self.0).map_err(|_| Fault::Value { what: "a dimension is negative", got: self.0 })
     }
 
+    /// Whether both are the same.
+    #[inline]
+    pub fn equals(self, other: impl Number) -> bool {
+        self == other.dim()
+    }
+
+    /// Whether both are the same or one is 1.
+    #[inline]
+    pub fn broadcasts(self, other: impl Number) -> bool {
+        let other = other.dim();
+        self == other || self.0 == 1 || other.0 == 1
+    }
+
+    /// Whether this is not greater.
+    #[inline]
+    pub fn at_most(self, other: impl Number) -> bool {
+        self <= other.dim()
+    }
+
     /// As a number.
     #[inline]
     pub const fn get(self) -> i64 {
         self.0
     }
+}
+
+/// A condition that a step needs; [`Fault::Dim`] if it does not hold.
+#[inline]
+pub fn require(holds: bool, expected: Dim, got: Dim) -> Result<(), Fault> {
+    if holds { Ok(()) } else { Err(Fault::Dim { expected: expected.0, got: got.0 }) }
 }
 
 /// What dims are computed with: dims and literals.
@@ -125,6 +150,9 @@ mod tests {
         assert_eq!(Dim(i64::MIN).floor_div(-1), big);
         assert_eq!(Dim(1).broadcast(5), Dim(5));
         assert_eq!(Dim(3).broadcast(1), Dim(3));
+        assert!(Dim(3).broadcasts(1) && Dim(1).broadcasts(3) && !Dim(2).broadcasts(3));
+        assert!(Dim(3).equals(3) && Dim(3).at_most(3) && !Dim(4).at_most(Dim(3)));
+        assert_eq!(require(false, Dim(1), Dim(2)), Err(Fault::Dim { expected: 1, got: 2 }));
         assert_eq!(Dim(3).len(), Ok(3));
         assert!(Dim(-3).len().is_err());
     }

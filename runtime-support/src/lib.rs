@@ -13,13 +13,17 @@ extern crate std;
 pub mod aligned;
 pub mod cx;
 pub mod dims;
+pub mod door;
 pub mod element;
 pub mod error;
 pub mod float;
 pub mod kernels;
 pub mod math;
 pub mod memory;
+#[cfg(feature = "alloc")]
+pub mod session;
 pub mod simd;
 #[cfg(feature = "alloc")]
 pub mod value;
 pub mod view;
+pub mod weights;

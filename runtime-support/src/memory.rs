@@ -93,7 +93,16 @@ impl<const ARENA: usize> Memory<'_, ARENA> {
         }
     }
 
-    /// Fills a string place, reusing what it holds: for string inputs and string constants.
+    /// The memory with strings in a place: for string constants.
+    #[must_use]
+    pub fn with_strings(mut self, place: usize, strings: &[&str]) -> Self {
+        if let Some(held) = self.strings.get_mut(place) {
+            *held = strings.iter().map(|&s| s.into()).collect();
+        }
+        self
+    }
+
+    /// Fills a string place, reusing what it holds: for string inputs.
     pub fn set_strings<S: AsRef<str>>(&mut self, place: usize, strings: &[S]) -> Result<(), Fault> {
         let held = self.strings.get_mut(place).ok_or(NO_PLACE)?;
         grow_strings(held, strings.len())?;
@@ -489,7 +498,7 @@ macro_rules! tuples {
         }
     };
 }
-tuples!(A B C D E F G H I J K L N O P Q);
+tuples!(A B C D E F G H I J K L N O P Q R S T U V W X Y);
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,64 @@
+//! What the doors decide about the generated code beyond the program.
+
+/// What `emit` needs to know beyond the program. The same options and program give the same bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmitOptions {
+    /// The path of the runtime crate in the generated code.
+    pub runtime_path: String,
+    /// How the constants travel.
+    pub weights: Weights,
+    /// How the source names the file of constants.
+    pub blob: BlobPath,
+    /// Leave out what needs an allocator: `Model::new` and `Session`. Only for models of static shapes.
+    pub no_std: bool,
+    /// The SHA-256 of the model file, in hexadecimal.
+    pub model_hash: String,
+}
+
+impl Default for EmitOptions {
+    fn default() -> Self {
+        Self {
+            runtime_path: "::onnxc_runtime".to_owned(),
+            weights: Weights::Embed,
+            blob: BlobPath::Beside("model.weights".to_owned()),
+            no_std: false,
+            model_hash: String::new(),
+        }
+    }
+}
+
+/// How the constants travel with the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Weights {
+    /// In the binary, by the assembler's `.incbin` where the path allows it: an order of magnitude faster to build than [`Weights::Bytes`],
+    /// at the price of one `unsafe extern` block.
+    #[default]
+    Embed,
+    /// In the binary, by `include_bytes!`: for crates that forbid unsafe code, and for targets whose assembler has no `.incbin`.
+    Bytes,
+}
+
+impl std::str::FromStr for Weights {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "embed" => Ok(Self::Embed),
+            "bytes" => Ok(Self::Bytes),
+            _ => Err(format!("`{text}` is no way to ship weights: there are `embed` and `bytes`")),
+        }
+    }
+}
+
+/// How the generated code names the file of constants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlobPath {
+    /// A file beside the source, by name; only `include_bytes!` can find it.
+    Beside(String),
+    /// A path inside the package of the source, from `CARGO_MANIFEST_DIR`.
+    InPackage(String),
+    /// A file in the build script's `OUT_DIR`.
+    OutDir(String),
+    /// A file in that absolute directory, named after its content.
+    InDir(std::path::PathBuf),
+}
