@@ -312,11 +312,15 @@ impl Emitter<'_> {
     }
 }
 
-/// Whether an identifier occurs in the tokens.
+/// Whether an identifier occurs in the tokens, other than as a field or method.
 pub(super) fn mentions(tokens: &TokenStream, name: &str) -> bool {
-    tokens.clone().into_iter().any(|tree| match tree {
-        TokenTree::Ident(ident) => ident == name,
-        TokenTree::Group(group) => mentions(&group.stream(), name),
-        _ => false,
+    let mut after_dot = false;
+    tokens.clone().into_iter().any(|tree| {
+        let member = std::mem::replace(&mut after_dot, matches!(&tree, TokenTree::Punct(p) if p.as_char() == '.'));
+        match tree {
+            TokenTree::Ident(ident) => ident == name && !member,
+            TokenTree::Group(group) => mentions(&group.stream(), name),
+            _ => false,
+        }
     })
 }

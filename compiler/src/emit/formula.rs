@@ -13,11 +13,22 @@ impl Emitter<'_> {
         }
         let words: Vec<String> = formula.instrs.iter().filter_map(word).take(4).collect();
         let name = self.module.camel(&words.join("_"), "copy");
+        self.math |= formula.instrs.iter().any(needs_math);
         let item = item(formula, &name);
         self.formula_items.push(item);
         let ident = format_ident!("{name}");
         self.formulas.push((formula.clone(), name));
         ident
+    }
+}
+
+/// Whether an instruction is a function of `Math`, not a word of `Simd`.
+fn needs_math(instr: &Instr) -> bool {
+    match instr {
+        Instr::Const(_) | Instr::MulAdd(..) => false,
+        Instr::Select(..) => true,
+        Instr::Unary(f, _) => !matches!(f, Unary::Abs | Unary::Neg | Unary::Sqrt | Unary::Floor | Unary::Ceil | Unary::Trunc),
+        Instr::Binary(f, _, _) => !matches!(f, Binary::Add | Binary::Sub | Binary::Mul | Binary::Div | Binary::Min | Binary::Max),
     }
 }
 

@@ -75,7 +75,6 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("element", &["DType"]),
     ("error", &["Fault", "RunError"]),
     ("kernels::fused", &["Formula"]),
-    ("math", &["Math"]),
     ("memory", &["In", "InObject", "Out", "OutObject"]),
     ("session", &["Session"]),
     ("simd", &["Simd"]),
@@ -88,15 +87,17 @@ const IMPORTS: &[(&str, &[&str])] = &[
 const MODULES: &[&str] = &["dims", "door", "element", "float", "kernels", "memory", "session"];
 
 /// One `use` line for each path that the items mention.
-pub(super) fn imports(items: &[TokenStream], runtime: &str) -> Vec<TokenStream> {
+pub(super) fn imports(items: &[TokenStream], runtime: &str, math: bool) -> Vec<TokenStream> {
     let all: TokenStream = items.iter().cloned().collect();
     let runtime: TokenStream = runtime.parse().unwrap_or_else(|_| quote!(::onnxc_runtime));
     let modules: Vec<_> = MODULES.iter().filter(|m| path_starts(&all, m)).map(|m| format_ident!("{m}")).collect();
     let mut lines = Vec::new();
     for (path, names) in IMPORTS {
-        // The methods of `Math` are called by name only.
-        let used = |name: &&&str| mentions(&all, name) || (**name == "Math" && mentions(&all, "Formula"));
-        let names: Vec<_> = names.iter().filter(used).map(|n| format_ident!("{n}")).collect();
+        // `Math` is a trait whose methods formulas call, next to those of `Simd`.
+        if *path == "memory" && math {
+            lines.push(quote!(use #runtime::math::Math;));
+        }
+        let names: Vec<_> = names.iter().filter(|name| mentions(&all, name)).map(|n| format_ident!("{n}")).collect();
         let path = path.split("::").map(|p| format_ident!("{p}"));
         match names.as_slice() {
             [] => {}

@@ -94,6 +94,8 @@ struct Emitter<'a> {
     functions: Vec<TokenStream>,
     formulas: Vec<(Formula, String)>,
     formula_items: Vec<TokenStream>,
+    /// A formula calls a function of `Math`.
+    math: bool,
     weights: weights::Table,
 }
 
@@ -178,10 +180,10 @@ pub fn emit(program: &Program, memory: &Placement, options: &EmitOptions) -> Emi
     let weight_bytes = emitter.weight_bytes();
     let meta = emitter.meta_item(weight_bytes);
     let (blob, blob_item) = emitter.blob();
-    let Emitter { functions, formula_items, weights, .. } = emitter;
+    let Emitter { math, functions, formula_items, weights, .. } = emitter;
     let sections = [vec![endian(), meta], model, session, outputs, inputs, dims, functions, formula_items, weights.items, vec![blob_item]];
     let items: Vec<TokenStream> = sections.into_iter().flatten().filter(|item| !item.is_empty()).collect();
-    let mut all = meta::imports(&items, &options.runtime_path);
+    let mut all = meta::imports(&items, &options.runtime_path, math);
     all.extend(items);
     Emitted { items: all, blob }
 }
@@ -196,7 +198,7 @@ fn endian() -> TokenStream {
 
 impl<'a> Emitter<'a> {
     fn new(program: &'a Program, memory: &'a Placement, options: &'a EmitOptions) -> Self {
-        let mut fields = Scope::new(&[]);
+        let mut fields = Scope::new(ports::SHADOWED);
         let symbols = program.dims.symbols().into_iter().map(|s| (s, fields.snake(&program.dims.info(s).name, "n"))).collect();
         Self {
             program,
@@ -213,6 +215,7 @@ impl<'a> Emitter<'a> {
             functions: Vec::new(),
             formulas: Vec::new(),
             formula_items: Vec::new(),
+            math: false,
             weights: weights::Table::default(),
         }
     }

@@ -34,14 +34,18 @@ pub(super) struct OutputPort {
     pub kind: Kind,
 }
 
+/// Names that would hide what the generated functions use.
+pub(super) const SHADOWED: &[&str] =
+    &["self", "m", "d", "cx", "x", "array", "part", "truth", "bools_in", "bools_out", "outputs", "nothing", "clone", "fmt", "inputs", "run"];
+
 pub(super) fn inputs(program: &Program) -> Vec<InputPort> {
-    let mut scope = Scope::new(&["self", "m", "d", "cx", "x", "kernels", "dims", "door", "core"]);
+    let mut scope = Scope::new(SHADOWED);
     let port = |p: &Port| InputPort { name: scope.snake(&p.name, "input"), kind: Kind::of(&p.ty, &program.dims), used: false };
     program.inputs.iter().map(port).collect()
 }
 
 pub(super) fn outputs(program: &Program) -> Vec<OutputPort> {
-    let mut scope = Scope::new(&["self", "clone", "fmt"]);
+    let mut scope = Scope::new(SHADOWED);
     let port = |p: &Port| OutputPort { name: scope.snake(&p.name, "output"), kind: Kind::of(&p.ty, &program.dims) };
     program.outputs.iter().map(port).collect()
 }
