@@ -140,7 +140,12 @@ const GRAIN: usize = 1 << 16;
 ///
 /// A row is `out.len() / rows` elements of `out` and `x.len() / rows` of `x`.
 pub(crate) fn by_rows<F: Fn(usize, &mut [f32], &[f32]) + Sync>(cx: Cx, rows: usize, out: &mut [f32], x: &[f32], f: F) {
-    let tasks = cx.threads().min(x.len().max(out.len()) / GRAIN).min(rows).max(1);
+    by_rows_of(cx, rows, x.len().max(out.len()), out, x, f);
+}
+
+/// As [`by_rows`], for work that is worth `work` elements.
+pub(crate) fn by_rows_of<F: Fn(usize, &mut [f32], &[f32]) + Sync>(cx: Cx, rows: usize, work: usize, out: &mut [f32], x: &[f32], f: F) {
+    let tasks = cx.threads().min(work / GRAIN).min(rows).max(1);
     if rows > 0 {
         split((0, rows, tasks), (out.len() / rows, x.len() / rows), out, x, &f);
     }

@@ -24,6 +24,7 @@ pub mod pad;
 mod parallel;
 pub mod quantize;
 pub mod rearrange;
+pub mod recurrent;
 pub mod reduce;
 pub mod reduce_f32;
 pub mod resize;

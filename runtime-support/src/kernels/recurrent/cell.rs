@@ -1,0 +1,422 @@
+//! The tuned f32 cells: a few sequences at a time, the recurrent product on packed weights, gates as vectors.
+//!
+//! Scratch holds a block for each direction and sequence: the gates' sums, then the states h and c and a spare vector, each `padded(hidden)` long.
+//! Blocks are independent, so directions and sequences are split over threads.
+
+use super::function::{Function, functions};
+use super::panels::{Rows, accumulate, packed_len, padded};
+use super::{Layer, Operands};
+use crate::cx::Cx;
+use crate::error::Fault;
+use crate::kernels::fold;
+use crate::simd::{Simd, WithSimd, dispatch};
+
+/// The scratch that the tuned kernels need.
+pub const fn scratch_len(layer: Layer, gates: usize) -> usize {
+    layer.directions() * layer.batch * (gates + 3) * padded(layer.hidden)
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Rnn,
+    Gru { linear_before_reset: bool },
+    Lstm { input_forget: bool },
+}
+
+impl Kind {
+    const fn gates(self) -> usize {
+        match self {
+            Self::Rnn => 1,
+            Self::Gru { .. } => 3,
+            Self::Lstm { .. } => 4,
+        }
+    }
+}
+
+/// An output whose rows are written by different threads, each row by one.
+#[derive(Clone, Copy)]
+struct Out {
+    start: *mut f32,
+    len: usize,
+}
+// SAFETY: the rows that tasks write are disjoint, see `Out::write`.
+unsafe impl Send for Out {}
+// SAFETY: as above.
+unsafe impl Sync for Out {}
+
+impl Out {
+    fn new(out: &mut [f32]) -> Self {
+        Self { start: out.as_mut_ptr(), len: out.len() }
+    }
+
+    /// Fills row `row`, `values.len()` wide, if the output is wanted.
+    /// # Safety
+    /// Nobody else touches that row meanwhile.
+    unsafe fn write(self, row: usize, values: &[f32]) {
+        if (row + 1) * values.len() <= self.len {
+            // SAFETY: within the slice that this was made of, whose borrow outlives the tasks; the row is the caller's.
+            unsafe { core::ptr::copy_nonoverlapping(values.as_ptr(), self.start.add(row * values.len()), values.len()) }
+        }
+    }
+
+    /// Fills row `row`, `width` wide, with zeros.
+    /// # Safety
+    /// As [`Out::write`].
+    unsafe fn clear(self, row: usize, width: usize) {
+        if (row + 1) * width <= self.len {
+            // SAFETY: as in `write`.
+            unsafe { core::ptr::write_bytes(self.start.add(row * width), 0, width) }
+        }
+    }
+}
+
+/// What all tasks share.
+#[derive(Clone, Copy)]
+struct Plan<'a> {
+    kind: Kind,
+    layer: Layer,
+    operands: Operands<'a, f32>,
+    packed: &'a [f32],
+    functions: [[Function; 3]; 2],
+    clip: f32,
+    y: Out,
+    y_h: Out,
+    y_c: Out,
+}
+
+/// Some neighbouring blocks of scratch, the first of which is `first`.
+struct Task<'a, 'b> {
+    plan: &'a Plan<'a>,
+    first: usize,
+    scratch: &'b mut [f32],
+}
+
+fn run(
+    cx: Cx,
+    [y, y_h, y_c]: [&mut [f32]; 3],
+    scratch: &mut [f32],
+    packed: &[f32],
+    (kind, layer): (Kind, Layer),
+    mut operands: Operands<'_, f32>,
+    functions: [[Function; 3]; 2],
+    clip: f32,
+) -> Result<(), Fault> {
+    let gates = kind.gates();
+    operands.outputs = [y.len(), y_h.len(), y_c.len()];
+    layer.check(gates, &operands)?;
+    if packed.len() != packed_len(layer.directions() * gates, layer.hidden) || scratch.len() != scratch_len(layer, gates) {
+        return Err(Fault::Internal { what: "recurrent layer: weights or scratch" });
+    }
+    if scratch.is_empty() {
+        return Ok(());
+    }
+    let plan = Plan { kind, layer, operands, packed, functions, clip, y: Out::new(y), y_h: Out::new(y_h), y_c: Out::new(y_c) };
+    let blocks = layer.directions() * layer.batch;
+    // A block's step costs as much as reading its weights; an element of the work estimate is a handful of multiply-adds.
+    let work = layer.seq * blocks * gates * layer.hidden * layer.hidden / 8;
+    fold::by_rows_of(cx, blocks, work, scratch, &[], |first, scratch, _| dispatch(cx, Task { plan: &plan, first, scratch }));
+    Ok(())
+}
+
+impl WithSimd for Task<'_, '_> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) {
+        let Self { plan, mut first, mut scratch } = self;
+        let layer = plan.layer;
+        let block = (plan.kind.gates() + 3) * padded(layer.hidden);
+        while !scratch.is_empty() {
+            let (d, b) = (first / layer.batch, first % layer.batch);
+            let count = (layer.batch - b).min(scratch.len() / block);
+            let (part, rest) = scratch.split_at_mut(count * block);
+            plan.segment(s, part, d, b);
+            (scratch, first) = (rest, first + count);
+        }
+    }
+}
+
+impl Plan<'_> {
+    /// All steps of the sequences from `b` on of one direction, as many as `scratch` has blocks for.
+    #[inline(always)]
+    fn segment<S: Simd>(&self, s: S, scratch: &mut [f32], d: usize, b: usize) {
+        let (layer, gates) = (self.layer, self.kind.gates());
+        let (hidden, pad) = (layer.hidden, padded(layer.hidden));
+        let block = (gates + 3) * pad;
+        scratch.fill(0.0);
+        let mut longest = 0;
+        for (i, row) in scratch.chunks_exact_mut(block).enumerate() {
+            longest = longest.max(self.operands.len(b + i, layer.seq));
+            let from = layer.state_row(d, b + i) * hidden;
+            if let Some(h) = self.operands.h {
+                row[gates * pad..][..hidden].copy_from_slice(&h[from..from + hidden]);
+            }
+            if let Some(c) = self.operands.c {
+                row[(gates + 1) * pad..][..hidden].copy_from_slice(&c[from..from + hidden]);
+            }
+        }
+        for step in 0..layer.seq {
+            if step < longest {
+                self.step(s, scratch, (d, b, step));
+            }
+            for (i, row) in scratch.chunks_exact(block).enumerate() {
+                let len = self.operands.len(b + i, layer.seq);
+                // SAFETY: this task alone has this direction of this sequence.
+                unsafe {
+                    if step < len {
+                        self.y.write(layer.y_row(self.time(step, len, d), d, b + i), &row[gates * pad..][..hidden]);
+                    } else {
+                        self.y.clear(layer.y_row(step, d, b + i), hidden);
+                    }
+                }
+            }
+        }
+        for (i, row) in scratch.chunks_exact(block).enumerate() {
+            let to = layer.state_row(d, b + i);
+            // SAFETY: as above.
+            unsafe {
+                self.y_h.write(to, &row[gates * pad..][..hidden]);
+                self.y_c.write(to, &row[(gates + 1) * pad..][..hidden]);
+            }
+        }
+    }
+
+    const fn time(&self, step: usize, len: usize, d: usize) -> usize {
+        if self.layer.reversed(d) { len - 1 - step } else { step }
+    }
+
+    /// One step of all sequences of a segment.
+    #[inline(always)]
+    fn step<S: Simd>(&self, s: S, scratch: &mut [f32], (d, b, step): (usize, usize, usize)) {
+        let (layer, gates) = (self.layer, self.kind.gates());
+        let (hidden, pad) = (layer.hidden, padded(layer.hidden));
+        let block = (gates + 3) * pad;
+        for (i, row) in scratch.chunks_exact_mut(block).enumerate() {
+            let len = self.operands.len(b + i, layer.seq);
+            if step < len {
+                self.start_row(s, &mut row[..gates * pad], (d, b + i, self.time(step, len, d)));
+            }
+        }
+        let matrix = pad * hidden;
+        let packed = &self.packed[d * gates * matrix..][..gates * matrix];
+        let rows = Rows { base: scratch.as_mut_ptr(), stride: block, count: scratch.len() / block, a: gates * pad, out: 0 };
+        let two_products = self.kind == Kind::Gru { linear_before_reset: false };
+        // SAFETY: a block is the gates' `gates * pad` sums, then the state's `pad` factors, of which `hidden` are read.
+        unsafe { accumulate(s, rows, &packed[..if two_products { 2 } else { gates } * matrix], hidden) };
+        if two_products {
+            for (i, row) in scratch.chunks_exact_mut(block).enumerate() {
+                if step < self.operands.len(b + i, layer.seq) {
+                    self.reset(s, row, d, pad);
+                }
+            }
+            let rows = Rows { base: scratch.as_mut_ptr(), a: (gates + 2) * pad, out: 2 * pad, ..rows };
+            // SAFETY: the third gate's sums are added to, the spare vector is read.
+            unsafe { accumulate(s, rows, &packed[2 * matrix..], hidden) };
+        }
+        for (i, row) in scratch.chunks_exact_mut(block).enumerate() {
+            if step < self.operands.len(b + i, layer.seq) {
+                match self.kind {
+                    Kind::Rnn => self.rnn(s, row, d, pad),
+                    Kind::Gru { linear_before_reset } => {
+                        let len = self.operands.len(b + i, layer.seq);
+                        let apart = linear_before_reset.then(|| self.apart(d, b + i, self.time(step, len, d)));
+                        self.gru(s, row, apart, d, pad);
+                    }
+                    Kind::Lstm { input_forget } => self.lstm(s, row, input_forget, d, pad),
+                }
+            }
+        }
+    }
+
+    /// The row of `xw` of a direction of a sequence at a time, and the biases of W and R of that direction.
+    #[inline(always)]
+    fn inputs(&self, d: usize, b: usize, t: usize) -> (&[f32], Option<(&[f32], &[f32])>) {
+        let width = self.kind.gates() * self.layer.hidden;
+        let row = self.layer.x_row(t, b) * self.layer.directions() + d;
+        let bias = self.operands.bias.map(|bias| bias[2 * d * width..][..2 * width].split_at(width));
+        (&self.operands.xw[row * width..][..width], bias)
+    }
+
+    /// What of a GRU's candidate is outside the reset when that comes after the product: its row of `xw` and its bias of W.
+    #[inline(always)]
+    fn apart(&self, d: usize, b: usize, t: usize) -> (&[f32], Option<&[f32]>) {
+        let (xw, bias) = self.inputs(d, b, t);
+        (&xw[2 * self.layer.hidden..], bias.map(|bias| &bias.0[2 * self.layer.hidden..]))
+    }
+
+    /// Starts the gates' sums with the input's part and the biases.
+    #[inline(always)]
+    fn start_row<S: Simd>(&self, s: S, sums: &mut [f32], (d, b, t): (usize, usize, usize)) {
+        let (xw, bias) = self.inputs(d, b, t);
+        let (hidden, pad) = (self.layer.hidden, padded(self.layer.hidden));
+        for (gate, sums) in sums.chunks_exact_mut(pad).enumerate() {
+            let alone = gate == 2 && self.kind == Kind::Gru { linear_before_reset: true };
+            let (sums, at) = (&mut sums[..hidden], gate * hidden);
+            for (i, y) in sums.chunks_mut(S::LANES).enumerate() {
+                let at = at + i * S::LANES..at + i * S::LANES + y.len();
+                let mut v = if alone { s.zero() } else { s.load_head(&xw[at.clone()]) };
+                if let Some((w, r)) = bias {
+                    v = s.add(v, s.load_head(&r[at.clone()]));
+                    v = if alone { v } else { s.add(v, s.load_head(&w[at])) };
+                }
+                s.store_head(y, v);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn call<S: Simd>(&self, s: S, function: Function, x: S::F32) -> S::F32 {
+        let clip = s.splat(self.clip);
+        let x = if self.clip > 0.0 { s.max(s.min(x, clip), s.neg(clip)) } else { x };
+        function.vector(s, x)
+    }
+
+    #[inline(always)]
+    fn rnn<S: Simd>(&self, s: S, row: &mut [f32], d: usize, pad: usize) {
+        let (sums, states) = row.split_at_mut(pad);
+        for (sum, h) in sums.chunks_exact(S::LANES).zip(states.chunks_exact_mut(S::LANES)) {
+            s.store(h, self.call(s, self.functions[d][0], s.load(sum)));
+        }
+    }
+
+    /// The spare vector becomes r · h.
+    #[inline(always)]
+    fn reset<S: Simd>(&self, s: S, row: &mut [f32], d: usize, pad: usize) {
+        let (sums, states) = row.split_at_mut(3 * pad);
+        let (h, rest) = states.split_at_mut(pad);
+        for ((y, sum), h) in rest[pad..].chunks_exact_mut(S::LANES).zip(sums[pad..].chunks_exact(S::LANES)).zip(h.chunks_exact(S::LANES)) {
+            s.store(y, s.mul(self.call(s, self.functions[d][0], s.load(sum)), s.load(h)));
+        }
+    }
+
+    /// The new state of a GRU; `apart` (with the reset after the product) is what is added to the reset product.
+    #[inline(always)]
+    fn gru<S: Simd>(&self, s: S, row: &mut [f32], apart: Option<(&[f32], Option<&[f32]>)>, d: usize, pad: usize) {
+        let [f, g, _] = self.functions[d];
+        let (sums, states) = row.split_at_mut(3 * pad);
+        for (i, h) in states[..pad].chunks_exact_mut(S::LANES).enumerate() {
+            let at = i * S::LANES;
+            let z = self.call(s, f, s.load(&sums[at..]));
+            let mut candidate = s.load(&sums[2 * pad + at..]);
+            if let Some((xw, bias)) = apart {
+                let r = self.call(s, f, s.load(&sums[pad + at..]));
+                candidate = s.mul_add(r, candidate, s.load_head(xw.get(at..).unwrap_or_default()));
+                if let Some(bias) = bias {
+                    candidate = s.add(candidate, s.load_head(bias.get(at..).unwrap_or_default()));
+                }
+            }
+            let candidate = self.call(s, g, candidate);
+            // (1 - z) candidate + z h.
+            let old = s.load(h);
+            s.store(h, s.mul_add(z, s.sub(old, candidate), candidate));
+        }
+    }
+
+    #[inline(always)]
+    fn lstm<S: Simd>(&self, s: S, row: &mut [f32], input_forget: bool, d: usize, pad: usize) {
+        let [f, g, k] = self.functions[d];
+        let hidden = self.layer.hidden;
+        let peepholes = self.operands.peepholes.map(|p| &p[d * 3 * hidden..][..3 * hidden]);
+        let (sums, states) = row.split_at_mut(4 * pad);
+        let (h, rest) = states.split_at_mut(pad);
+        for (at, (h, c)) in h.chunks_exact_mut(S::LANES).zip(rest[..pad].chunks_exact_mut(S::LANES)).enumerate() {
+            let at = at * S::LANES;
+            let peep = |gate: usize| peepholes.map(|p| &p[gate * hidden + at.min(hidden)..(gate + 1) * hidden]);
+            let old = s.load(c);
+            let mut input = s.load(&sums[at..]);
+            if let Some(p) = peep(0) {
+                input = s.mul_add(s.load_head(p), old, input);
+            }
+            let input = self.call(s, f, input);
+            let forget = if input_forget {
+                s.sub(s.splat(1.0), input)
+            } else {
+                let mut forget = s.load(&sums[2 * pad + at..]);
+                if let Some(p) = peep(2) {
+                    forget = s.mul_add(s.load_head(p), old, forget);
+                }
+                self.call(s, f, forget)
+            };
+            let candidate = self.call(s, g, s.load(&sums[3 * pad + at..]));
+            let new = s.mul_add(forget, old, s.mul(input, candidate));
+            s.store(c, new);
+            let mut output = s.load(&sums[pad + at..]);
+            if let Some(p) = peep(1) {
+                output = s.mul_add(s.load_head(p), new, output);
+            }
+            s.store(h, s.mul(self.call(s, f, output), self.call(s, k, new)));
+        }
+    }
+}
+
+/// Functions padded to three a direction.
+fn three<const N: usize>(names: &[&str], parameters: &[f32], layer: Layer) -> Result<[[Function; 3]; 2], Fault> {
+    Ok(functions::<N>(names, parameters, layer.directions())?.map(|f| [f[0], f[1 % N], f[2 % N]]))
+}
+
+/// RNN in f32 on weights packed by [`pack`](super::pack); see the [module](super) for the operands and [`scratch_len`] for the scratch.
+pub fn rnn(
+    cx: Cx,
+    y: &mut [f32],
+    y_h: &mut [f32],
+    scratch: &mut [f32],
+    xw: &[f32],
+    packed: &[f32],
+    bias: Option<&[f32]>,
+    lens: Option<&[i64]>,
+    initial_h: Option<&[f32]>,
+    layer: Layer,
+    activations: &[&str],
+    parameters: &[f32],
+    clip: f32,
+) -> Result<(), Fault> {
+    let operands = Operands { xw, bias, h: initial_h, c: None, peepholes: None, lens, outputs: [0; 3] };
+    let functions = three::<1>(activations, parameters, layer)?;
+    run(cx, [y, y_h, &mut []], scratch, packed, (Kind::Rnn, layer), operands, functions, clip)
+}
+
+/// GRU in f32 on weights packed by [`pack`](super::pack); see the [module](super) for the operands and [`scratch_len`] for the scratch.
+pub fn gru(
+    cx: Cx,
+    y: &mut [f32],
+    y_h: &mut [f32],
+    scratch: &mut [f32],
+    xw: &[f32],
+    packed: &[f32],
+    bias: Option<&[f32]>,
+    lens: Option<&[i64]>,
+    initial_h: Option<&[f32]>,
+    layer: Layer,
+    activations: &[&str],
+    parameters: &[f32],
+    clip: f32,
+    linear_before_reset: bool,
+) -> Result<(), Fault> {
+    let operands = Operands { xw, bias, h: initial_h, c: None, peepholes: None, lens, outputs: [0; 3] };
+    let functions = three::<2>(activations, parameters, layer)?;
+    run(cx, [y, y_h, &mut []], scratch, packed, (Kind::Gru { linear_before_reset }, layer), operands, functions, clip)
+}
+
+/// LSTM in f32 on weights packed by [`pack`](super::pack); see the [module](super) for the operands and [`scratch_len`] for the scratch.
+pub fn lstm(
+    cx: Cx,
+    y: &mut [f32],
+    y_h: &mut [f32],
+    y_c: &mut [f32],
+    scratch: &mut [f32],
+    xw: &[f32],
+    packed: &[f32],
+    bias: Option<&[f32]>,
+    lens: Option<&[i64]>,
+    initial_h: Option<&[f32]>,
+    initial_c: Option<&[f32]>,
+    peepholes: Option<&[f32]>,
+    layer: Layer,
+    activations: &[&str],
+    parameters: &[f32],
+    clip: f32,
+    input_forget: bool,
+) -> Result<(), Fault> {
+    let operands = Operands { xw, bias, h: initial_h, c: initial_c, peepholes, lens, outputs: [0; 3] };
+    let functions = three::<3>(activations, parameters, layer)?;
+    run(cx, [y, y_h, y_c], scratch, packed, (Kind::Lstm { input_forget }, layer), operands, functions, clip)
+}
