@@ -1,0 +1,161 @@
+//! Crates of many generated modules: written, built by cargo, and the compiler's complaints brought back to the module they are about.
+
+use super::cargo;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+/// Generated modules, by name, that become one crate and one executable. The sources are there already: see [`write_module`].
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The package's name.
+    pub name: String,
+    /// rustc's optimisation level for the generated code; the runtime is always optimised.
+    pub opt_level: u8,
+    /// The modules: Rust identifiers, unique in the whole build.
+    pub modules: Vec<String>,
+}
+
+/// What became of a module.
+#[derive(Clone, Debug)]
+pub enum Built {
+    /// It is model `index` of that executable.
+    Ready {
+        /// The executable.
+        exe: PathBuf,
+        /// The number that the executable knows it by.
+        index: usize,
+    },
+    /// rustc refused it, with this message.
+    Refused(String),
+}
+
+const RUNNER: &str = include_str!("templates/runner.rs");
+
+/// Builds the batches in `dir` (kept between calls, so that what did not change is not built again) with cargo's target directory `target`.
+/// `progress` is called after each crate. The result has an entry for each module.
+pub fn build(dir: &Path, target: &Path, mut batches: Vec<Batch>, progress: &dyn Fn(usize, usize)) -> Result<HashMap<String, Built>, String> {
+    let mut built = HashMap::new();
+    while !batches.is_empty() {
+        let outcome = attempt(dir, target, &batches, progress)?;
+        let mut again = Vec::new();
+        for batch in batches {
+            match outcome.executables.get(&batch.name) {
+                Some(exe) => {
+                    let ready = |(index, module)| (module, Built::Ready { exe: exe.clone(), index });
+                    built.extend(batch.modules.into_iter().enumerate().map(ready));
+                }
+                None => again.extend(sort_out(batch, &outcome.complaints, &outcome.log, &mut built)),
+            }
+        }
+        batches = again;
+    }
+    Ok(built)
+}
+
+/// What is left to build of a batch that failed: without the modules complained about, or in halves if nobody knows which are at fault.
+fn sort_out(batch: Batch, complaints: &BTreeMap<String, String>, log: &str, built: &mut HashMap<String, Built>) -> Vec<Batch> {
+    let (bad, good): (Vec<String>, Vec<String>) = batch.modules.into_iter().partition(|m| complaints.contains_key(m));
+    if bad.is_empty() {
+        return halves(&batch.name, batch.opt_level, good, log, built);
+    }
+    for module in bad {
+        let complaint = complaints.get(&module).cloned().unwrap_or_default();
+        built.insert(module, Built::Refused(complaint));
+    }
+    if good.is_empty() { Vec::new() } else { vec![Batch { modules: good, ..batch }] }
+}
+
+fn halves(name: &str, opt_level: u8, mut modules: Vec<String>, log: &str, built: &mut HashMap<String, Built>) -> Vec<Batch> {
+    if modules.len() <= 1 {
+        let tail: String = log.lines().rev().take(20).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n");
+        built.extend(modules.into_iter().map(|m| (m, Built::Refused(tail.clone()))));
+        return Vec::new();
+    }
+    let second = modules.split_off(modules.len() / 2);
+    let half = |suffix: &str, modules| Batch { name: format!("{name}{suffix}"), opt_level, modules };
+    vec![half("a", modules), half("b", second)]
+}
+
+struct Outcome {
+    executables: HashMap<String, PathBuf>,
+    /// Per module, what rustc said.
+    complaints: BTreeMap<String, String>,
+    log: String,
+}
+
+fn attempt(dir: &Path, target: &Path, batches: &[Batch], progress: &dyn Fn(usize, usize)) -> Result<Outcome, String> {
+    write_workspace(dir, batches)?;
+    let names: Vec<&str> = batches.iter().map(|b| b.name.as_str()).collect();
+    let mut done = 0;
+    progress(0, names.len());
+    let (messages, log) = cargo::build(dir, target, &["--workspace", "--keep-going"], &mut |message| {
+        let finished = message["reason"] == "compiler-artifact" && names.iter().any(|n| message["target"]["name"] == **n);
+        if finished {
+            done += 1;
+            progress(done, names.len());
+        }
+    })?;
+    let mut outcome = Outcome { executables: HashMap::new(), complaints: BTreeMap::new(), log };
+    let modules: HashSet<&str> = batches.iter().flat_map(|b| &b.modules).map(String::as_str).collect();
+    for message in &messages {
+        let target = message["target"]["name"].as_str().unwrap_or_default();
+        if let (Some(exe), true) = (message["executable"].as_str(), names.contains(&target)) {
+            outcome.executables.insert(target.to_owned(), PathBuf::from(exe));
+        }
+        if message["message"]["level"] != "error" {
+            continue;
+        }
+        let files = cargo::files_of(&message["message"]);
+        if let Some(name) = files.iter().find_map(|file| modules.get(Path::new(file).file_stem()?.to_str()?)) {
+            let rendered = message["message"]["rendered"].as_str().unwrap_or_default();
+            let text = outcome.complaints.entry((*name).to_owned()).or_default();
+            if text.len() < 2000 {
+                text.push_str(rendered);
+            }
+        }
+    }
+    if outcome.executables.is_empty() && outcome.complaints.is_empty() && messages.iter().all(|m| m["message"]["level"] != "error") && batches.len() > 1 {
+        // Cargo itself failed, or the runtime did not compile: no module is at fault.
+        return Err(format!("cargo could not build the batches:\n{}", outcome.log));
+    }
+    Ok(outcome)
+}
+
+fn write_workspace(dir: &Path, batches: &[Batch]) -> Result<(), String> {
+    let members: String = batches.iter().map(|b| format!("\"{}\", ", b.name)).collect();
+    let levels: String = batches.iter().map(|b| format!("[profile.dev.package.{}]\nopt-level = {}\n", b.name, b.opt_level)).collect();
+    let manifest = format!(
+        "[workspace]\nresolver = \"3\"\nmembers = [{members}]\n\n[profile.dev]\ndebug = false\nincremental = false\n\n\
+         [profile.dev.package.\"*\"]\nopt-level = 3\n\n{levels}"
+    );
+    cargo::write_if_new(&dir.join("Cargo.toml"), manifest.as_bytes())?;
+    cargo::copy_lock(dir)?;
+    batches.iter().try_for_each(|batch| write_batch(&dir.join(&batch.name), batch))
+}
+
+fn write_batch(dir: &Path, batch: &Batch) -> Result<(), String> {
+    let manifest = format!(
+        "[package]\nname = \"{}\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n[dependencies]\nonnxc-runtime = {}\n",
+        batch.name,
+        cargo::runtime_dependency()
+    );
+    let mods: String = batch.modules.iter().map(|m| format!("#[path = \"../../{MODULES}/{m}.rs\"]\nmod {m};\n")).collect();
+    let rows: String = batch.modules.iter().map(|m| format!("    || Box::new({m}::Model::new()),\n")).collect();
+    let main = format!("#![deny(warnings)]\n{mods}\nconst MODELS: &[fn() -> Box<dyn Session>] = &[\n{rows}];\n\n{RUNNER}");
+    cargo::write_if_new(&dir.join("Cargo.toml"), manifest.as_bytes())?;
+    cargo::write_if_new(&dir.join("src/main.rs"), main.as_bytes())
+}
+
+/// The folder of the generated modules, beside the packages.
+const MODULES: &str = "modules";
+
+/// Puts a generated module where the batches of `dir` look for it, with its file of constants if it has one.
+pub fn write_module(dir: &Path, name: &str, source: &str, blob: Option<&[u8]>) -> Result<(), String> {
+    cargo::write_if_new(&dir.join(MODULES).join(format!("{name}.rs")), source.as_bytes())?;
+    blob.map_or(Ok(()), |blob| cargo::write_if_new(&dir.join(MODULES).join(format!("{name}.weights")), blob))
+}
+
+/// Where the file of constants of a module lies, from a package of a batch.
+pub fn blob_path(module: &str) -> String {
+    format!("../{MODULES}/{module}.weights")
+}
