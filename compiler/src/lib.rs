@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 pub mod emit;
+#[cfg(feature = "cli")]
+pub mod harness;
 pub mod import;
 pub mod ir;
 pub mod lower;

@@ -30,10 +30,17 @@ pub enum Built {
 }
 
 const RUNNER: &str = include_str!("templates/runner.rs");
+/// How values travel to a process and back.
+pub(super) const WIRE: &str = include_str!("templates/wire.rs");
 
 /// Builds the batches in `dir` (kept between calls, so that what did not change is not built again) with cargo's target directory `target`.
 /// `progress` is called after each crate. The result has an entry for each module.
-pub fn build(dir: &Path, target: &Path, mut batches: Vec<Batch>, progress: &dyn Fn(usize, usize)) -> Result<HashMap<String, Built>, String> {
+pub fn build(
+    dir: &Path,
+    target: &Path,
+    mut batches: Vec<Batch>,
+    progress: &dyn Fn(usize, usize),
+) -> Result<HashMap<String, Built>, String> {
     let mut built = HashMap::new();
     while !batches.is_empty() {
         let outcome = attempt(dir, target, &batches, progress)?;
@@ -114,7 +121,11 @@ fn attempt(dir: &Path, target: &Path, batches: &[Batch], progress: &dyn Fn(usize
             }
         }
     }
-    if outcome.executables.is_empty() && outcome.complaints.is_empty() && messages.iter().all(|m| m["message"]["level"] != "error") && batches.len() > 1 {
+    if outcome.executables.is_empty()
+        && outcome.complaints.is_empty()
+        && messages.iter().all(|m| m["message"]["level"] != "error")
+        && batches.len() > 1
+    {
         // Cargo itself failed, or the runtime did not compile: no module is at fault.
         return Err(format!("cargo could not build the batches:\n{}", outcome.log));
     }
@@ -141,8 +152,9 @@ fn write_batch(dir: &Path, batch: &Batch) -> Result<(), String> {
     );
     let mods: String = batch.modules.iter().map(|m| format!("#[path = \"../../{MODULES}/{m}.rs\"]\nmod {m};\n")).collect();
     let rows: String = batch.modules.iter().map(|m| format!("    || Box::new({m}::Model::new()),\n")).collect();
-    let main = format!("#![deny(warnings)]\n{mods}\nconst MODELS: &[fn() -> Box<dyn Session>] = &[\n{rows}];\n\n{RUNNER}");
+    let main = format!("#![deny(warnings)]\nmod wire;\n{mods}\nconst MODELS: &[fn() -> Box<dyn Session>] = &[\n{rows}];\n\n{RUNNER}");
     cargo::write_if_new(&dir.join("Cargo.toml"), manifest.as_bytes())?;
+    cargo::write_if_new(&dir.join("src/wire.rs"), WIRE.as_bytes())?;
     cargo::write_if_new(&dir.join("src/main.rs"), main.as_bytes())
 }
 

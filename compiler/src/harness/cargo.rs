@@ -32,7 +32,8 @@ pub fn copy_lock(dir: &Path) -> Result<(), String> {
 /// Writes a file, and the folders above it, unless it already has that content: cargo looks at times.
 pub fn write_if_new(path: &Path, content: &[u8]) -> Result<(), String> {
     let failed = |e: std::io::Error| format!("{}: {e}", path.display());
-    let same = std::fs::metadata(path).is_ok_and(|m| m.len() == content.len() as u64) && std::fs::read(path).is_ok_and(|old| old == content);
+    let same =
+        std::fs::metadata(path).is_ok_and(|m| m.len() == content.len() as u64) && std::fs::read(path).is_ok_and(|old| old == content);
     if same {
         return Ok(());
     }
@@ -77,7 +78,8 @@ pub fn build_one(dir: &Path, target: &Path, name: &str) -> Result<PathBuf, Strin
     let (messages, log) = build(dir, target, &["--release"], &mut |_| {})?;
     let exe = messages.iter().filter(|m| m["target"]["name"] == name).find_map(|m| m["executable"].as_str());
     exe.map(PathBuf::from).ok_or_else(|| {
-        let errors: Vec<&str> = messages.iter().filter(|m| m["message"]["level"] == "error").filter_map(|m| m["message"]["rendered"].as_str()).collect();
+        let errors: Vec<&str> =
+            messages.iter().filter(|m| m["message"]["level"] == "error").filter_map(|m| m["message"]["rendered"].as_str()).collect();
         if errors.is_empty() { log } else { errors.concat() }
     })
 }

@@ -77,7 +77,8 @@ fn name_of(path: &Path) -> String {
 }
 
 fn data_set(model: &Path, folder: &Path) -> DataSet {
-    let numbered = |folder: &Path, stem: &str| (0..).map(|i| folder.join(format!("{stem}_{i}.pb"))).take_while(|f| f.is_file()).collect::<Vec<_>>();
+    let numbered =
+        |folder: &Path, stem: &str| (0..).map(|i| folder.join(format!("{stem}_{i}.pb"))).take_while(|f| f.is_file()).collect::<Vec<_>>();
     let name = name_of(folder);
     let others = numbered(&model.join("reference_noopt").join(&name), "output");
     DataSet { inputs: numbered(folder, "input"), outputs: numbered(folder, "output"), others, name }
@@ -102,10 +103,19 @@ impl DataSet {
         let inputs = entries(graph);
         if inputs.len() < self.inputs.len() || graph.output.len() != self.outputs.len() {
             let (i, o) = (inputs.len(), graph.output.len());
-            return Err(format!("{} has {} inputs and {} outputs, the model {i} and {o}", self.name, self.inputs.len(), self.outputs.len()));
+            return Err(format!(
+                "{} has {} inputs and {} outputs, the model {i} and {o}",
+                self.name,
+                self.inputs.len(),
+                self.outputs.len()
+            ));
         }
         let read = |files: &[PathBuf], infos: &[&ValueInfoProto]| -> Result<Vec<Value>, String> {
-            files.iter().zip(infos).map(|(file, info)| values::read_pb(file, info.r#type.as_ref().unwrap_or(&TypeProto::default()))).collect()
+            files
+                .iter()
+                .zip(infos)
+                .map(|(file, info)| values::read_pb(file, info.r#type.as_ref().unwrap_or(&TypeProto::default())))
+                .collect()
         };
         let outputs: Vec<&ValueInfoProto> = graph.output.iter().collect();
         Ok(Data { inputs: read(&self.inputs, &inputs)?, outputs: read(&self.outputs, &outputs)?, others: read(&self.others, &outputs)? })

@@ -96,10 +96,15 @@ impl Comparison<'_> {
                     return Err(mismatch(place, format!("{} items, expected {}", g.len(), e.len())));
                 }
                 let others = other.and_then(|o| o.sequence().ok());
-                g.iter().zip(e).enumerate().try_for_each(|(i, (g, e))| self.value(&format!("{place}[{i}]"), g, e, others.and_then(|o| o.get(i))))
+                g.iter()
+                    .zip(e)
+                    .enumerate()
+                    .try_for_each(|(i, (g, e))| self.value(&format!("{place}[{i}]"), g, e, others.and_then(|o| o.get(i))))
             }
             (Value::Optional(None), Value::Optional(None)) => Ok(()),
-            (Value::Optional(Some(g)), Value::Optional(Some(e))) => self.value(place, g, e, other.and_then(|o| o.optional().ok().flatten())),
+            (Value::Optional(Some(g)), Value::Optional(Some(e))) => {
+                self.value(place, g, e, other.and_then(|o| o.optional().ok().flatten()))
+            }
             (Value::Optional(g), Value::Optional(_)) => {
                 let (got, expected) = if g.is_some() { ("something", "nothing") } else { ("nothing", "something") };
                 Err(mismatch(place, format!("{got}, expected {expected}")))
@@ -160,7 +165,8 @@ impl Comparison<'_> {
         let finite_peak = |v: &[f64]| v.iter().filter(|x| x.is_finite()).fold(0.0f64, |a, x| a.max(x.abs()));
         let peak = o.as_deref().map_or(0.0, finite_peak).max(finite_peak(&e));
         // How far the two opinions are apart at their farthest.
-        let apart = o.as_ref().map_or(0.0, |o| e.iter().zip(o).map(|(a, b)| (a - b).abs()).filter(|d| d.is_finite()).fold(0.0f64, f64::max));
+        let apart =
+            o.as_ref().map_or(0.0, |o| e.iter().zip(o).map(|(a, b)| (a - b).abs()).filter(|d| d.is_finite()).fold(0.0f64, f64::max));
         let unit = if matches!(self.rule, Rule::Peak { .. }) && peak > 0.0 && !exact { peak } else { 1.0 };
         for (i, (&g, &e)) in g.iter().zip(&e).enumerate() {
             let near = |e: f64| if g == e || (g.is_nan() && e.is_nan()) { 0.0 } else { (g - e).abs() };

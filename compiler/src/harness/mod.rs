@@ -18,4 +18,6 @@ pub mod random;
 pub mod summary;
 pub mod values;
 pub mod verify;
+#[path = "templates/wire.rs"]
+pub mod wire;
 pub mod worker;

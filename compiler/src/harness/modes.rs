@@ -160,7 +160,11 @@ mod tests {
                 Dimension { value: Some(value), ..Dimension::default() }
             };
             let ty = TensorType { elem_type: 1, shape: Some(TensorShapeProto { dim: dims.iter().map(dim).collect() }) };
-            ValueInfoProto { name: (*name).to_owned(), r#type: Some(TypeProto { value: Some(TypeKind::Tensor(ty)), ..TypeProto::default() }), ..ValueInfoProto::default() }
+            ValueInfoProto {
+                name: (*name).to_owned(),
+                r#type: Some(TypeProto { value: Some(TypeKind::Tensor(ty)), ..TypeProto::default() }),
+                ..ValueInfoProto::default()
+            }
         };
         let graph = GraphProto { input: inputs.iter().map(info).collect(), ..GraphProto::default() };
         ModelProto { graph: Some(graph), ..ModelProto::default() }

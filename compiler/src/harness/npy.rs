@@ -43,7 +43,8 @@ pub fn read(bytes: &[u8], declared: Option<DType>) -> Result<Tensor, String> {
     }
     let known = DESCRIPTORS.iter().find(|(name, _)| *name == code).map(|row| row.1);
     let raw = code.strip_prefix('V').and_then(|w| w.parse::<usize>().ok());
-    let dtype = known.or_else(|| declared.filter(|d| raw == Some(d.size()))).ok_or_else(|| format!("the .npy dtype `{descr}` is not supported"))?;
+    let dtype =
+        known.or_else(|| declared.filter(|d| raw == Some(d.size()))).ok_or_else(|| format!("the .npy dtype `{descr}` is not supported"))?;
     let size = dtype.size();
     let data = n.checked_mul(size).and_then(|len| data.get(..len)).ok_or("the .npy file is shorter than its shape says")?;
     let mut items: Vec<&[u8]> = data.chunks_exact(size).collect();

@@ -1,7 +1,8 @@
 //! Values in files: ONNX's `.pb` messages, by the type that the graph declares.
 
 use onnxc_proto::{
-    Bytes, DataType, Elements, ExternalFiles, Limits, MapProto, OptionalProto, SequenceProto, TensorData, TensorProto, TypeKind, TypeProto, ValueKind,
+    Bytes, DataType, Elements, ExternalFiles, Limits, MapProto, OptionalProto, SequenceProto, TensorData, TensorProto, TypeKind, TypeProto,
+    ValueKind,
 };
 use onnxc_runtime::element::DType;
 use onnxc_runtime::value::{Map, Tensor, Value};

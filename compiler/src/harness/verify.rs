@@ -5,11 +5,11 @@ use super::cases::{Case, Data};
 use super::compare::{Largest, Mismatch, Rule, compare};
 use super::compile::{self, Failure};
 use super::modes::{Mode, Variant, variants};
+use super::summary::{Outcome, State};
 use super::worker::{Answer, Worker};
-use super::{random, summary::Outcome, summary::State};
+use super::{random, wire};
 use onnxc_proto::ModelProto;
 use onnxc_runtime::value::Value;
-use onnxc_runtime::wire;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -23,6 +23,8 @@ pub struct Settings {
     pub mode: Mode,
     /// In dynamic mode: make every input dim symbolic, also those with a number (for the official cases, which have nothing else).
     pub open: bool,
+    /// Interpret in the compiler instead of building: quick, and no test of the generated code.
+    pub interpret: bool,
     /// Where sources, inputs and outputs go; kept between runs so that cargo does not build what it has built.
     pub dir: PathBuf,
     /// Cargo's target directory.
@@ -159,13 +161,16 @@ fn compile_case(case: &Case, settings: &Settings) -> Result<(Vec<Part>, Largest)
     let rule = if random::is_random(&model, &data) { Rule::Shapes } else { case.rule };
     let (mut parts, mut largest) = (Vec::new(), Largest::default());
     for (k, variant) in variants(&model, &data, settings.mode, settings.open).into_iter().enumerate() {
-        if settings.mode == Mode::Constant {
-            let set = variant.sets[0];
-            let inputs: Vec<Value> = variant.inputs.iter().map(|&i| data[set].inputs[i].clone()).collect();
-            let folded = compile::interpret(&variant.model, &case.folder, &inputs)?;
-            let found = judge(&folded.outputs, &data[set], &output_names(&model), rule).map_err(|m| Failure::wrong(&case.sets[set].name, &m))?;
-            keep_larger(&mut largest, found);
-            if folded.complete {
+        if settings.interpret || settings.mode == Mode::Constant {
+            let pick = |&set: &usize| variant.inputs.iter().map(|&i| data[set].inputs[i].clone()).collect::<Vec<Value>>();
+            let inputs: Vec<Vec<Value>> = variant.sets.iter().map(pick).collect();
+            let interpreted = compile::interpret(&variant.model, &case.folder, &inputs)?;
+            for (&set, outputs) in variant.sets.iter().zip(&interpreted.outputs) {
+                let found =
+                    judge(outputs, &data[set], &output_names(&model), rule).map_err(|m| Failure::wrong(&case.sets[set].name, &m))?;
+                keep_larger(&mut largest, found);
+            }
+            if settings.interpret || interpreted.complete {
                 continue;
             }
         }
@@ -237,7 +242,13 @@ struct Verdict {
     seconds: f64,
 }
 
-fn run_case(case: &Case, prepared: &Prepared, built: &HashMap<String, Built>, settings: &Settings, worker: &mut Option<(PathBuf, Worker)>) -> Verdict {
+fn run_case(
+    case: &Case,
+    prepared: &Prepared,
+    built: &HashMap<String, Built>,
+    settings: &Settings,
+    worker: &mut Option<(PathBuf, Worker)>,
+) -> Verdict {
     let mut seconds = 0.0;
     let mut run = || -> Result<Largest, Failure> {
         let model = case.model()?;

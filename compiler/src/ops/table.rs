@@ -57,6 +57,11 @@ pub fn find(domain: &str, name: &str) -> Option<&'static Row> {
         .or_else(|| elementwise::binary::ROWS.iter().find(|r| r.name == name && r.domain == domain))
 }
 
+/// The rows of all tables.
+pub fn all() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().chain(elementwise::unary::ROWS).chain(elementwise::binary::ROWS)
+}
+
 /// Translates a node.
 pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     match find(cx.domain(), cx.op_type()) {

@@ -1,5 +1,4 @@
 use onnxc_runtime::session::Session;
-use onnxc_runtime::wire;
 use std::io::{BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;

@@ -1,0 +1,34 @@
+//! `cargo xtask …`: the repository's own tasks.
+#![forbid(unsafe_code)]
+
+mod conformance;
+mod data;
+mod manifest;
+mod support;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Tasks of this repository")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    Conformance(conformance::Conformance),
+    Support(support::Support),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().task {
+        Task::Conformance(task) => task.run(),
+        Task::Support(task) => task.run(),
+    };
+    result.unwrap_or_else(|message| {
+        eprintln!("error: {message}");
+        ExitCode::from(2)
+    })
+}
