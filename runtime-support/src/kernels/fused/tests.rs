@@ -53,7 +53,7 @@ fn check(shape: &[usize], strides: &[Vec<usize>; 3]) {
     }
 }
 
-fn dense(shape: &[usize]) -> Vec<usize> {
+fn row_major(shape: &[usize]) -> Vec<usize> {
     (0..shape.len()).map(|a| shape[a + 1..].iter().product()).collect()
 }
 
@@ -64,7 +64,7 @@ fn broadcasts_and_permutations() {
         let rank = next(&mut seed) % 5;
         let shape: Vec<usize> = (0..rank).map(|_| [1, 2, 3, 5, 8, 17, 33][next(&mut seed) % 7]).collect();
         let strides = core::array::from_fn(|_| {
-            let mut s = dense(&shape);
+            let mut s = row_major(&shape);
             match next(&mut seed) % 4 {
                 0 => s.iter_mut().for_each(|s| *s *= 2 * (*s % 2)),
                 1 => s.iter_mut().for_each(|s| *s = if next(&mut seed).is_multiple_of(2) { 0 } else { *s }),
@@ -84,6 +84,13 @@ fn every_length_and_nothing() {
     }
     check(&[], &[std::vec![], std::vec![], std::vec![]]);
     check(&[3, 0, 2], &[std::vec![1, 1, 1], std::vec![0, 0, 0], std::vec![2, 2, 1]]);
+}
+
+#[test]
+fn more_dims_than_a_plan_holds() {
+    let shape = [2; 11];
+    let alternating = (0..11).map(|a| if a % 2 == 0 { 0 } else { 1 << (10 - a) }).collect();
+    check(&shape, &[row_major(&shape), alternating, row_major(&shape)]);
 }
 
 #[test]
