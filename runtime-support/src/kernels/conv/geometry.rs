@@ -103,6 +103,13 @@ impl Geometry {
         inside(self.start(axis, out), self.dilation[axis], self.input[axis], self.kernel[axis])
     }
 
+    /// The taps (first, one past the last) of an output coordinate that lie within the padded input on an axis.
+    #[inline(always)]
+    pub(crate) fn taps_inside_padding(&self, axis: usize, out: usize) -> (usize, usize) {
+        let padded = self.pads[axis].saturating_add(self.input[axis]).saturating_add(self.pads_end[axis].min(isize::MAX as usize / 4));
+        inside((out * self.stride[axis]) as isize, self.dilation[axis], padded, self.kernel[axis])
+    }
+
     /// The output coordinates (first, one past the last) on an axis whose tap lies within the input.
     #[inline(always)]
     pub(crate) fn outputs_inside(&self, axis: usize, tap: usize) -> (usize, usize) {

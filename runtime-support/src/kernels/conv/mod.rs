@@ -7,7 +7,7 @@ mod depthwise;
 mod geometry;
 mod plain;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transpose;
 mod windows;
 

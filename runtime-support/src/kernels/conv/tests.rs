@@ -59,7 +59,7 @@ pub(crate) fn dense(y: &[f32], channels: usize, pitch: usize) -> Vec<f32> {
 #[test]
 fn random_convolutions_match_the_plain_one() {
     let mut noise = Noise(11);
-    for _ in 0..200 {
+    for _ in 0..60 {
         let group = [1, 1, 1, 2, 3][noise.below(5)];
         let (group_in, group_out) = ([1, 3, 4, 20, 40, 300][noise.below(6)], 1 + noise.below(70));
         let g = random_geometry(&mut noise, group * group_in, group * group_out, group);
@@ -85,7 +85,7 @@ fn random_convolutions_match_the_plain_one() {
 #[test]
 fn random_depthwise_convolutions_match_the_plain_one() {
     let mut noise = Noise(12);
-    for _ in 0..150 {
+    for _ in 0..60 {
         let channels = 1 + noise.below(50);
         let g = random_geometry(&mut noise, channels, channels, channels);
         let in_volume: usize = g.input.iter().product();
@@ -109,7 +109,7 @@ fn random_depthwise_convolutions_match_the_plain_one() {
 #[test]
 fn random_transposed_convolutions_match_the_plain_one() {
     let mut noise = Noise(13);
-    for _ in 0..100 {
+    for _ in 0..40 {
         let group = [1, 1, 2][noise.below(3)];
         let (group_in, group_out) = (1 + noise.below(20), 1 + noise.below(40));
         let mut g = random_geometry(&mut noise, group * group_in, group * group_out, group);

@@ -166,27 +166,33 @@ pub(crate) const ROWS: usize = 24;
 /// # Safety
 /// `b` has the panels, each with a row for each element of the units; C, the residual and the biases cover the rows and columns;
 /// nobody else touches that part of C.
-pub(crate) unsafe fn compute<A: Source>(cx: Cx, a: &A, t: &Target<'_>, rows: Range<usize>, panels: Range<usize>) {
-    struct Run<'r, A>(&'r A, &'r Target<'r>, Range<usize>, Range<usize>);
-    impl<A: Source> WithSimd for Run<'_, A> {
-        type Output = ();
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, s: S) {
-            let Self(a, t, rows, panels) = self;
-            // SAFETY: passed on.
-            unsafe {
-                match S::ISA {
-                    Isa::Avx512 => run::<S, A, 8, 2>(s, a, t, rows, panels),
-                    Isa::Avx2 if rows.len() <= 3 => run::<S, A, 3, 4>(s, a, t, rows, panels),
-                    Isa::Avx2 => run::<S, A, 6, 2>(s, a, t, rows, panels),
-                    Isa::Neon => run::<S, A, 6, 4>(s, a, t, rows, panels),
-                    Isa::Simd128 => run::<S, A, 4, 2>(s, a, t, rows, panels),
-                    _ => run::<S, A, 4, 1>(s, a, t, rows, panels),
-                }
+pub(crate) unsafe fn compute(cx: Cx, a: &dyn Source, t: &Target<'_>, rows: Range<usize>, panels: Range<usize>) {
+    dispatch(cx, Run(a, t, rows, panels));
+}
+
+struct Run<'r>(&'r dyn Source, &'r Target<'r>, Range<usize>, Range<usize>);
+
+impl WithSimd for Run<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) {
+        let Self(a, t, rows, panels) = self;
+        // Each condition is a constant block, so that the other branches are not even compiled.
+        // SAFETY: `compute` was promised what `run` asks for.
+        unsafe {
+            if const { matches!(S::ISA, Isa::Avx512) } {
+                run::<S, 8, 2>(s, a, t, rows, panels);
+            } else if const { matches!(S::ISA, Isa::Avx2) } {
+                if rows.len() <= 3 { run::<S, 3, 4>(s, a, t, rows, panels) } else { run::<S, 6, 2>(s, a, t, rows, panels) }
+            } else if const { matches!(S::ISA, Isa::Neon) } {
+                run::<S, 6, 4>(s, a, t, rows, panels);
+            } else if const { matches!(S::ISA, Isa::Simd128) } {
+                run::<S, 4, 2>(s, a, t, rows, panels);
+            } else {
+                run::<S, 4, 1>(s, a, t, rows, panels);
             }
         }
     }
-    dispatch(cx, Run(a, t, rows, panels));
 }
 
 /// Computes the given rows and panels in tiles of `MR × NV`.
@@ -194,7 +200,7 @@ pub(crate) unsafe fn compute<A: Source>(cx: Cx, a: &A, t: &Target<'_>, rows: Ran
 /// # Safety
 /// As for [`compute`].
 #[inline(always)]
-unsafe fn run<S: Simd, A: Source, const MR: usize, const NV: usize>(s: S, a: &A, t: &Target<'_>, rows: Range<usize>, panels: Range<usize>) {
+unsafe fn run<S: Simd, const MR: usize, const NV: usize>(s: S, a: &dyn Source, t: &Target<'_>, rows: Range<usize>, panels: Range<usize>) {
     let (units, unit) = a.units();
     // A single tile of rows reads each panel once: then there is nothing to keep in cache, and k is not cut unless pointers run out.
     let cut = Cut::new((units, unit), if rows.len() <= MR && units == 1 && a.in_place() { usize::MAX } else { K_BLOCK });
@@ -235,7 +241,7 @@ unsafe fn run<S: Simd, A: Source, const MR: usize, const NV: usize>(s: S, a: &A,
                             resume: at > 0,
                             finish,
                         };
-                        if NV > 1 && place.cols <= S::LANES {
+                        if const { NV > 1 } && place.cols <= S::LANES {
                             tiles::<S, MR, 1>(s, place, count)
                         } else {
                             tiles::<S, MR, NV>(s, place, count)
@@ -269,13 +275,13 @@ unsafe fn tiles<S: Simd, const MR: usize, const NV: usize>(s: S, mut place: Plac
         unsafe {
             match height {
                 1 => tile::<S, 1, NV>(s, &place),
-                2 if MR >= 2 => tile::<S, 2, NV>(s, &place),
-                3 if MR >= 3 => tile::<S, 3, NV>(s, &place),
-                4 if MR >= 4 => tile::<S, 4, NV>(s, &place),
-                5 if MR >= 5 => tile::<S, 5, NV>(s, &place),
-                6 if MR >= 6 => tile::<S, 6, NV>(s, &place),
-                7 if MR >= 7 => tile::<S, 7, NV>(s, &place),
-                8 if MR >= 8 => tile::<S, 8, NV>(s, &place),
+                2 if const { MR >= 2 } => tile::<S, 2, NV>(s, &place),
+                3 if const { MR >= 3 } => tile::<S, 3, NV>(s, &place),
+                4 if const { MR >= 4 } => tile::<S, 4, NV>(s, &place),
+                5 if const { MR >= 5 } => tile::<S, 5, NV>(s, &place),
+                6 if const { MR >= 6 } => tile::<S, 6, NV>(s, &place),
+                7 if const { MR >= 7 } => tile::<S, 7, NV>(s, &place),
+                8 if const { MR >= 8 } => tile::<S, 8, NV>(s, &place),
                 _ => {}
             }
             place.rows = place.rows.add(height * place.segments.len());

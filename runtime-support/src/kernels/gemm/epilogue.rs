@@ -1,7 +1,9 @@
 //! What is done to a tile of results before it leaves the registers: bias, residual, activation.
 
 use super::tile::{load_up_to, store_up_to};
-use crate::simd::Simd;
+use crate::cx::Cx;
+use crate::math::Math;
+use crate::simd::{Simd, WithSimd, dispatch};
 
 /// The activation functions that products and convolutions can apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,34 +96,62 @@ pub(crate) struct Finish<'a> {
 
 /// Applies a costly activation to a strip of stored results.
 ///
+/// It goes through a door of its own, so that the polynomials are compiled once an instruction set and not once a kernel.
+///
 /// # Safety
-/// `c` may be read and written at `rows` rows, `row` apart, of `cols` columns.
+/// `c` may be read and written at `rows` rows, `row` apart, of `cols` columns; nobody else touches them.
 #[inline(always)]
-pub(crate) unsafe fn activate<S: Simd>(s: S, activation: Activation, c: *mut f32, row: usize, rows: usize, cols: usize) {
-    for i in 0..rows {
-        for j in (0..cols).step_by(S::LANES) {
-            // SAFETY: within the strip; the vector is cut at its last column.
-            unsafe {
-                let (at, width) = (c.add(i * row + j), (cols - j).min(S::LANES));
-                store_up_to(s, at, width, apply(s, activation, load_up_to(s, at, width)));
-            }
-        }
+pub(crate) unsafe fn activate<S: Simd>(_: S, activation: Activation, c: *mut f32, row: usize, rows: usize, cols: usize) {
+    if let Some(cx) = Cx::REFERENCE.with_isa(S::ISA) {
+        dispatch(cx, Strip { activation, c, row, rows, cols });
     }
 }
 
-/// `activation(x)` in each lane.
-#[inline(always)]
-pub(crate) fn apply<S: Simd>(s: S, activation: Activation, x: S::F32) -> S::F32 {
-    let (a, b) = (s.splat(activation.a), s.splat(activation.b));
-    // min and max give their second argument if either is NaN, so NaN goes through.
-    let unit = |x: S::F32| s.min(s.splat(1.0), s.max(s.zero(), x));
-    match activation.kind {
-        ActivationKind::None => x,
-        ActivationKind::Relu => s.max(s.zero(), x),
-        ActivationKind::Clip => s.min(b, s.max(a, x)),
-        ActivationKind::LeakyRelu => s.select(s.lt(x, s.zero()), s.mul(a, x), x),
-        ActivationKind::HardSigmoid => unit(s.mul_add(a, x, b)),
-        ActivationKind::HardSwish => s.mul(x, unit(s.mul_add(a, x, b))),
-        _ => x,
+/// A strip of results, as [`activate`] was promised.
+struct Strip {
+    activation: Activation,
+    c: *mut f32,
+    row: usize,
+    rows: usize,
+    cols: usize,
+}
+
+impl WithSimd for Strip {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) {
+        let (a, b) = (s.splat(self.activation.a), s.splat(self.activation.b));
+        /// One loop over the strip for each function.
+        macro_rules! each {
+            ($x:ident => $value:expr) => {
+                for i in 0..self.rows {
+                    for j in (0..self.cols).step_by(S::LANES) {
+                        // SAFETY: within the strip; the vector is cut at its last column.
+                        unsafe {
+                            let (at, width) = (self.c.add(i * self.row + j), (self.cols - j).min(S::LANES));
+                            let $x = load_up_to(s, at, width);
+                            store_up_to(s, at, width, $value);
+                        }
+                    }
+                }
+            };
+        }
+        // `min` and `max` give their second argument if either is NaN, so NaN goes through.
+        match self.activation.kind {
+            ActivationKind::None => {}
+            ActivationKind::Relu => each!(x => s.max(s.zero(), x)),
+            ActivationKind::Clip => each!(x => s.min(b, s.max(a, x))),
+            ActivationKind::LeakyRelu => each!(x => s.select(s.lt(x, s.zero()), s.mul(a, x), x)),
+            ActivationKind::Sigmoid => each!(x => s.sigmoid(x)),
+            ActivationKind::HardSigmoid => each!(x => s.min(s.splat(1.0), s.max(s.zero(), s.mul_add(a, x, b)))),
+            ActivationKind::Tanh => each!(x => s.tanh(x)),
+            ActivationKind::Silu => each!(x => s.mul(x, s.sigmoid(s.mul(a, x)))),
+            ActivationKind::HardSwish => each!(x => s.mul(x, s.min(s.splat(1.0), s.max(s.zero(), s.mul_add(a, x, b))))),
+            ActivationKind::Gelu => each!(x => s.gelu(x)),
+            ActivationKind::GeluTanh => each!(x => s.gelu_tanh(x)),
+            ActivationKind::Elu => each!(x => s.select(s.lt(x, s.zero()), s.mul(a, s.expm1(x)), x)),
+            ActivationKind::Softplus => each!(x => s.softplus(x)),
+            ActivationKind::Mish => each!(x => s.mish(x)),
+        }
     }
 }

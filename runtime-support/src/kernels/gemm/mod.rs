@@ -17,7 +17,7 @@ pub use pack::{PANEL, pack_b, pack_len};
 pub use product::Product;
 
 pub(crate) use block::{Column, PATCHES, Patches, ROWS, Segment, Shared, Source, Target, ZEROS, compute};
-pub(crate) use epilogue::{Finish, activate, apply};
+pub(crate) use epilogue::{Finish, activate};
 pub(crate) use matrix::Matrix;
 pub(crate) use product::{extent, promise};
 pub(crate) use tile::{load_up_to, store_up_to};

@@ -117,3 +117,63 @@ fn broken_promises_are_faults() {
     assert!(call(&mut [0.0; 4], Product { a_row: usize::MAX, ..p }).is_err());
     assert!(call(&mut [0.0; 64], Product { n: 33, ..p }).is_err());
 }
+
+#[test]
+fn activations_are_applied_to_every_element() {
+    use ActivationKind::*;
+    let expected = |kind, x: f64| match kind {
+        None => x,
+        Relu => x.max(0.0),
+        Clip => x.clamp(-0.5, 0.25),
+        LeakyRelu => {
+            if x < 0.0 {
+                -0.5 * x
+            } else {
+                x
+            }
+        }
+        Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        HardSigmoid => (0.25 - 0.5 * x).clamp(0.0, 1.0),
+        Tanh => x.tanh(),
+        Silu => x / (1.0 + (0.5 * x).exp()),
+        HardSwish => x * (0.25 - 0.5 * x).clamp(0.0, 1.0),
+        // The error function by its series, which converges fast this close to 0.
+        Gelu => {
+            x / 2.0
+                * (1.0
+                    + (0..40)
+                        .fold((x / 2f64.sqrt(), 0.0), |(t, sum), n| {
+                            let n = f64::from(n);
+                            (-t * x * x / 2.0 / (n + 1.0), sum + t / (2.0 * n + 1.0))
+                        })
+                        .1
+                        * 2.0
+                        / core::f64::consts::PI.sqrt())
+        }
+        GeluTanh => x / 2.0 * (1.0 + ((2.0 / core::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x)).tanh()),
+        Elu => {
+            if x < 0.0 {
+                0.5 - 0.5 * x.exp()
+            } else {
+                x
+            }
+        }
+        Softplus => (1.0 + x.exp()).ln(),
+        Mish => x * (1.0 + x.exp()).ln().tanh(),
+    };
+    let kinds = [None, Relu, Clip, LeakyRelu, Sigmoid, HardSigmoid, Tanh, Silu, HardSwish, Gelu, GeluTanh, Elu, Softplus, Mish];
+    let (m, n) = (5, 37);
+    let x = Noise(5).floats(m * n);
+    // The product with the unit matrix, doubled.
+    let unit: Vec<f32> = (0..n * n).map(|i| if i / n == i % n { 2.0 } else { 0.0 }).collect();
+    let p = Product::dense(m, n, n);
+    for cx in contexts() {
+        for kind in kinds {
+            let (mut c, mut scratch) = (vec![f32::NAN; m * n], vec![0.0; gemm_scratch_len(p)]);
+            let activation = Activation { kind, a: -0.5, b: 0.25 };
+            gemm(cx, &mut c, &mut scratch, &x, &unit, Option::None, Option::None, Option::None, p, 1.0, activation).unwrap();
+            let expected: Vec<f32> = x.iter().map(|&x| expected(kind, 2.0 * x as f64) as f32).collect();
+            assert_close(&c, &expected, 1e-6, &format!("{cx:?} {kind:?}"));
+        }
+    }
+}
