@@ -50,6 +50,27 @@ impl Axis {
     }
 }
 
+/// Resolves the pads of a tensor of `shape` that only the data tells: writes `[pad at the beginning, dim of the result]` of every axis, in order,
+/// to `bind`. `pads` has the ones at the beginnings of `axes` (all axes if absent; negative from the end), then those at the ends.
+pub fn plan(bind: &mut [i64], shape: &[usize], pads: &[i64], axes: Option<&[i64]>) -> Result<(), Fault> {
+    promise(bind.len() == 2 * shape.len(), "pad plan: wrong number of results")?;
+    let named = axes.map_or(shape.len(), <[i64]>::len);
+    if pads.len() != 2 * named {
+        return Err(Fault::Dim { expected: 2 * named as i64, got: pads.len() as i64 });
+    }
+    for (pair, &d) in bind.chunks_exact_mut(2).zip(shape) {
+        pair.copy_from_slice(&[0, d as i64]);
+    }
+    for i in 0..named {
+        let axis = super::walk::wrap(axes.map_or(i as i64, |a| a[i]), shape.len())?;
+        let (before, after) = (pads[i], pads[named + i]);
+        let dim = (shape[axis] as i64).checked_add(before).and_then(|d| d.checked_add(after)).filter(|&d| d >= 0);
+        let dim = dim.ok_or(Fault::Value { what: "the pads cut off more than there is", got: before })?;
+        bind[2 * axis..2 * axis + 2].copy_from_slice(&[before, dim]);
+    }
+    Ok(())
+}
+
 /// `out[i] = x[i - pads_begin]`, or what `mode` says outside. `pads_begin` has one number an axis; the pads at the end follow from `out_shape`.
 /// `value` has one element, used by the constant mode only.
 pub fn pad<T: Clone>(
@@ -160,6 +181,18 @@ mod tests {
         assert_eq!(run(&x, &[3], &[-2], &[1], Mode::Constant), [3]);
         assert_eq!(run(&[], &[0], &[1], &[2], Mode::Constant), [7, 7]);
         assert_eq!(run(&x, &[3], &[-5], &[2], Mode::Constant), [7, 7]);
+    }
+
+    #[test]
+    fn plans() {
+        let mut bind = [0; 4];
+        plan(&mut bind, &[3, 4], &[1, -2], Some(&[-1])).unwrap();
+        assert_eq!(bind, [0, 3, 1, 3]);
+        plan(&mut bind, &[3, 4], &[1, 2, 0, 5], None).unwrap();
+        assert_eq!(bind, [1, 4, 2, 11]);
+        assert!(plan(&mut bind, &[3, 4], &[1, 2], None).is_err());
+        assert!(plan(&mut bind, &[3, 4], &[0, -5], Some(&[1])).is_err());
+        assert!(plan(&mut bind, &[3, 4], &[0, 0], Some(&[2])).is_err());
     }
 
     #[test]
