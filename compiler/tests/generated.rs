@@ -111,7 +111,11 @@ fn fixed() -> Program {
     };
     let strides = |a, b| vec![m.int(a), m.int(b)];
     let inputs = vec![(m.all(rows), strides(3, 1)), (m.all(scale), strides(0, 0)), (m.all(bias), strides(0, 1))];
-    m.p.body.push(step("", "sqrt(max(rows * scale, bias)) + 1", Action::Fused(Fused { out: m.all(scaled), shape: vec![two, three], inputs, formula })));
+    m.p.body.push(step(
+        "",
+        "sqrt(max(rows * scale, bias)) + 1",
+        Action::Fused(Fused { out: m.all(scaled), shape: vec![two, three], inputs, formula }),
+    ));
     let softmax = call("softmax::softmax", [m.write(probs), m.read(scaled)].into_iter().chain(m.usizes(&[2, 3, 1])));
     m.p.body.push(step("softmax", "Softmax", softmax));
     m.p.body.push(step("keep", "Identity", call("copy::copy", [m.write(kept), m.read(flags)])));

@@ -35,8 +35,24 @@ pub(super) struct OutputPort {
 }
 
 /// Names that would hide what the generated functions use.
-pub(super) const SHADOWED: &[&str] =
-    &["self", "m", "d", "cx", "x", "array", "part", "truth", "bools_in", "bools_out", "outputs", "nothing", "clone", "fmt", "inputs", "run"];
+pub(super) const SHADOWED: &[&str] = &[
+    "self",
+    "m",
+    "d",
+    "cx",
+    "x",
+    "array",
+    "part",
+    "truth",
+    "bools_in",
+    "bools_out",
+    "outputs",
+    "nothing",
+    "clone",
+    "fmt",
+    "inputs",
+    "run",
+];
 
 pub(super) fn inputs(program: &Program) -> Vec<InputPort> {
     let mut scope = Scope::new(SHADOWED);

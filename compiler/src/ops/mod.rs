@@ -10,8 +10,10 @@ pub mod table;
 pub mod control;
 pub mod elementwise;
 pub mod linear;
+pub mod make;
 pub mod nn;
 pub mod shape;
+pub mod slice;
 
 pub use infer::Infer;
 
@@ -157,6 +159,18 @@ operators! {
     Unary(elementwise::unary::Unary),
     Binary(elementwise::binary::Binary),
     Fused(elementwise::fused::Fused),
+    Gather(slice::gather::Gather),
+    GatherElements(slice::gather::GatherElements),
+    GatherNd(slice::gather::GatherNd),
+    Slice(slice::slice::Slice),
+    Concat(slice::concat::Concat),
+    Split(slice::split::Split),
+    Pad(slice::pad::Pad),
+    Tile(slice::tile::Tile),
+    ConstantOfShape(make::constant_of_shape::ConstantOfShape),
+    Range(make::range::Range),
+    OneHot(make::one_hot::OneHot),
+    EyeLike(make::one_hot::EyeLike),
     If(control::if_::If),
     Loop(control::loop_::Loop),
     MatMul(linear::matmul::MatMul),

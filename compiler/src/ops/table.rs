@@ -1,6 +1,6 @@
 //! The ONNX operators: one row each, from domain and name to the function that translates a node into core operators.
 
-use super::{OpError, control, elementwise, linear, nn, shape};
+use super::{OpError, control, elementwise, linear, make, nn, shape, slice};
 use crate::import::Functions;
 use crate::import::{Parse, canonical_domain};
 use crate::ir::ValueId;
@@ -30,19 +30,32 @@ macro_rules! rows {
 
 rows! {
     "" {
+        Concat => slice::concat::parse,
+        Constant => make::constant::parse,
+        ConstantOfShape => make::constant_of_shape::parse,
         Conv => nn::conv::parse_conv,
         ConvTranspose => nn::conv::parse_transpose,
         Expand => shape::expand::parse,
+        EyeLike => make::one_hot::parse_eye_like,
         Flatten => shape::reshape::parse_flatten,
+        Gather => slice::gather::parse_gather,
+        GatherElements => slice::gather::parse_elements,
+        GatherND => slice::gather::parse_nd,
         Gemm => linear::matmul::parse_gemm,
         Identity => shape::identity::parse,
         If => control::if_::parse,
         Loop => control::loop_::parse,
         MatMul => linear::matmul::parse_matmul,
+        OneHot => make::one_hot::parse_one_hot,
+        Pad => slice::pad::parse,
+        Range => make::range::parse,
         Reshape => shape::reshape::parse_reshape,
         Shape => shape::shape_of::parse_shape,
         Size => shape::shape_of::parse_size,
+        Slice => slice::slice::parse,
+        Split => slice::split::parse,
         Squeeze => shape::reshape::parse_squeeze,
+        Tile => slice::tile::parse,
         Transpose => shape::transpose::parse,
         Unsqueeze => shape::reshape::parse_unsqueeze,
     }

@@ -1,12 +1,14 @@
 //! `OneHot` and `EyeLike`: one value on a diagonal or at an index, another elsewhere.
 
 use crate::import::Parse;
-use crate::ir::{DType, Fact, ValueId};
+use crate::import::scalar;
+use crate::ir::{DType, Fact, Tensor, ValueId};
 use crate::lower::Lower;
 use crate::ops::infer::resolve_axis;
 use crate::ops::slice::{around, output_shape, read_ints, require_dims};
 use crate::ops::{Infer, OpError, Operator};
 use crate::program::Arg;
+use onnxc_runtime::element::Bool;
 use serde::{Deserialize, Serialize};
 
 /// ONNX `OneHot`. Indices and depth may be floats, which are truncated.
@@ -36,8 +38,18 @@ pub fn parse_eye_like(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
         None => cx.dtype(x)?,
     };
     let k = cx.int("k", 0)?;
-    let ends = [cx.scalar_like(dtype, 0)?, cx.scalar_like(dtype, 1)?];
-    cx.add(EyeLike { k }, &[x, ends[0], ends[1]]).map(|v| vec![v])
+    let values = zero_and_one(dtype).ok_or_else(|| OpError::unsupported(format!("dtype {dtype}")))?;
+    let values = cx.constant(values);
+    cx.add(EyeLike { k }, &[x, values]).map(|v| vec![v])
+}
+
+/// The vector `[0, 1]` of a dtype.
+fn zero_and_one(dtype: DType) -> Option<Tensor> {
+    if dtype == DType::Bool {
+        return Some(Tensor::vector(&[Bool::from(false), Bool::from(true)]));
+    }
+    let (zero, one) = (scalar(dtype, 0.0)?, scalar(dtype, 1.0)?);
+    Tensor::from_raw(dtype, vec![2], [zero.bytes(), one.bytes()].concat().into())
 }
 
 /// Input 0: the indices; input 1: the number of classes, one element; input 2: the values off and on. The classes are a new axis.
@@ -74,7 +86,7 @@ impl Operator for OneHot {
     }
 }
 
-/// A matrix of input 0's shape with input 2 on a diagonal and input 1 elsewhere.
+/// A matrix of input 0's shape with the second of the two values of input 1 on a diagonal, the first elsewhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EyeLike {
     /// Which diagonal: positive above the main one.
@@ -91,13 +103,7 @@ impl Operator for EyeLike {
     }
 
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
-        let (zero, one) = (cx.input(1)?, cx.input(2)?);
-        let values = cx.temp(zero.dtype, &[cx.int(2)]);
-        for (i, x) in [zero, one].into_iter().enumerate() {
-            let view = crate::program::View { offset: cx.int(i as i64), len: cx.int(1), ..values.view };
-            let target = crate::lower::Operand { view, ..values.clone() };
-            cx.call(crate::kernel!(copy::copy(_, _) for any(x.dtype)), vec![target.update(), x.read()])?;
-        }
+        let values = cx.input(1)?;
         let out = cx.output(0)?;
         let k = cx.int(self.k);
         let (rows, columns) = (out.shape[0], out.shape[1]);
@@ -107,6 +113,3 @@ impl Operator for EyeLike {
         )
     }
 }
-
-/// The dtype of lengths and indices.
-pub const INDEX: DType = DType::I64;

@@ -124,14 +124,7 @@ impl Operator for GatherElements {
         let axis = cx.int(self.axis as i64);
         cx.call(
             crate::kernel!(gather::gather_elements(_, _, _, _, _, _) for any(x.dtype)),
-            vec![
-                out.write(),
-                x.read(),
-                indices.read(),
-                Arg::Usizes(x.shape.clone()),
-                Arg::Usizes(indices.shape.clone()),
-                Arg::Usize(axis),
-            ],
+            vec![out.write(), x.read(), indices.read(), Arg::Usizes(x.shape.clone()), Arg::Usizes(indices.shape.clone()), Arg::Usize(axis)],
         )
     }
 }
