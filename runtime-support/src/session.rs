@@ -99,19 +99,38 @@ pub fn strings_view<'v, 's, const RANK: usize>(
     view(texts, value, port)
 }
 
-/// An output.
-pub fn value<T: Element>(shape: &[usize], data: &[T]) -> Result<Value, Fault> {
-    Tensor::from_slice(shape, data).map(Value::Tensor)
+fn output(made: Result<Tensor, Fault>) -> Result<Value, RunError> {
+    made.map(Value::Tensor).map_err(|fault| fault.at("(outputs)"))
 }
 
-/// A boolean output.
-pub fn bools_value(shape: &[usize], data: &[bool]) -> Result<Value, Fault> {
-    Tensor::from_raw(DType::Bool, shape, crate::element::as_bytes(bools_in(data))).map(Value::Tensor)
+/// An output of known shape.
+pub fn value<T: Element>(shape: &[usize], data: &[T]) -> Result<Value, RunError> {
+    output(Tensor::from_slice(shape, data))
 }
 
-/// An output of strings.
-pub fn strings_value(shape: &[usize], data: &[String]) -> Result<Value, Fault> {
-    Tensor::from_strings(shape, data.to_vec()).map(Value::Tensor)
+/// A boolean output of known shape.
+pub fn bools_value(shape: &[usize], data: &[bool]) -> Result<Value, RunError> {
+    output(Tensor::from_raw(DType::Bool, shape, crate::element::as_bytes(bools_in(data))))
+}
+
+/// An output of strings of known shape.
+pub fn strings_value(shape: &[usize], data: &[String]) -> Result<Value, RunError> {
+    output(Tensor::from_strings(shape, data.to_vec()))
+}
+
+/// An output of known rank.
+pub fn view_value<T: Element, const RANK: usize>(view: View<'_, T, RANK>) -> Result<Value, RunError> {
+    value(&view.shape(), view.data())
+}
+
+/// A boolean output of known rank.
+pub fn bools_view_value<const RANK: usize>(view: View<'_, bool, RANK>) -> Result<Value, RunError> {
+    bools_value(&view.shape(), view.data())
+}
+
+/// An output of strings of known rank.
+pub fn strings_view_value<const RANK: usize>(view: View<'_, String, RANK>) -> Result<Value, RunError> {
+    strings_value(&view.shape(), view.data())
 }
 
 #[cfg(test)]

@@ -21,14 +21,21 @@ impl<const BYTES: usize> Blob<BYTES> {
 
 /// Defines `static WEIGHTS: Blob<LEN>` with the contents of a file: by `.incbin` where the target's assembler has it, which spares rustc
 /// from holding the bytes, else by `include_bytes!`. The symbol is weak, so that one binary may hold the same model twice.
+/// The file is named from the package (`package "src/m.weights"`), from `OUT_DIR` (`out_dir "m.weights"`) or by its whole path (`path "/…"`).
 #[macro_export]
 #[doc(hidden)]
 macro_rules! embed_weights {
-    ($symbol:literal, $path:expr, $len:literal) => {
-        #[cfg(all(
-            not(miri),
-            any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd")
-        ))]
+    ($symbol:literal, package $path:literal, $len:literal) => {
+        $crate::embed_weights!(@ $symbol, concat!(env!("CARGO_MANIFEST_DIR"), "/", $path), $len);
+    };
+    ($symbol:literal, out_dir $path:literal, $len:literal) => {
+        $crate::embed_weights!(@ $symbol, concat!(env!("OUT_DIR"), "/", $path), $len);
+    };
+    ($symbol:literal, path $path:literal, $len:literal) => {
+        $crate::embed_weights!(@ $symbol, $path, $len);
+    };
+    (@ $symbol:literal, $path:expr, $len:literal) => {
+        #[cfg(all(not(miri), any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd")))]
         ::core::arch::global_asm!(
             concat!(".pushsection .rodata.", $symbol, ",\"a\",%progbits"),
             concat!(".weak ", $symbol),
@@ -53,14 +60,7 @@ macro_rules! embed_weights {
         );
         #[cfg(all(
             not(miri),
-            any(
-                target_vendor = "apple",
-                target_os = "linux",
-                target_os = "android",
-                target_os = "freebsd",
-                target_os = "netbsd",
-                target_os = "openbsd"
-            )
+            any(target_vendor = "apple", target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd")
         ))]
         // SAFETY: defined just above, aligned to 64, and the file has that many bytes (checked when it was written).
         unsafe extern "C" {
@@ -79,6 +79,24 @@ macro_rules! embed_weights {
                 target_os = "openbsd"
             ))
         ))]
+        $crate::include_weights!(@ $path, $len);
+    };
+}
+
+/// Defines `static WEIGHTS: Blob<LEN>` with the contents of a file by `include_bytes!`, without unsafe code. Files are named as in `embed_weights!`.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! include_weights {
+    (package $path:literal, $len:literal) => {
+        $crate::include_weights!(@ concat!(env!("CARGO_MANIFEST_DIR"), "/", $path), $len);
+    };
+    (out_dir $path:literal, $len:literal) => {
+        $crate::include_weights!(@ concat!(env!("OUT_DIR"), "/", $path), $len);
+    };
+    (path $path:literal, $len:literal) => {
+        $crate::include_weights!(@ $path, $len);
+    };
+    (@ $path:expr, $len:literal) => {
         /// All constants that are not literals.
         static WEIGHTS: $crate::weights::Blob<$len> = $crate::weights::Blob(*include_bytes!($path));
     };

@@ -27,24 +27,23 @@ impl Emitter<'_> {
         let arguments = self.inputs.iter().enumerate().map(|(i, input)| argument(i, input));
         let results = self.outputs.iter().zip(&self.program.outputs).map(|(output, port)| {
             let name = output.ident();
-            let PortType::Tensor(dtype, dims) = &port.ty else { return quote!(Ok(outputs.#name().clone())) };
+            let PortType::Tensor(dtype, dims) = &port.ty else { return quote!(outputs.#name().clone()) };
+            let ranked = matches!(output.kind, Kind::Ranked(..));
             let make = match dtype {
-                DType::String => quote!(session::strings_value),
-                DType::Bool => quote!(session::bools_value),
-                _ => quote!(session::value),
+                DType::String => "strings_",
+                DType::Bool => "bools_",
+                _ => "",
             };
-            match output.kind {
-                Kind::Ranked(..) => quote!(#make(&outputs.#name().shape(), outputs.#name().data())),
-                _ => {
-                    let dims = dims.iter().map(|&d| self.usize(d));
-                    quote!(#make(&[#(#dims),*], outputs.#name))
-                }
+            let make = format_ident!("{make}{}", if ranked { "view_value" } else { "value" });
+            if ranked {
+                return quote!(session::#make(outputs.#name())?);
             }
+            let dims = dims.iter().map(|&d| self.usize(d));
+            quote!(session::#make(&[#(#dims),*], outputs.#name)?)
         });
         let results: Vec<TokenStream> = results.collect();
         let outputs =
             if results.is_empty() { quote!(self.run(#(#arguments),*)?;) } else { quote!(let outputs = self.run(#(#arguments),*)?;) };
-        let results = results.iter().map(|r| quote!(#r.map_err(|f| f.at("(outputs)"))?));
         vec![quote! {
             impl Session for Model<'_> {
                 fn inputs(&self) -> &'static [Port] {
@@ -59,7 +58,8 @@ impl Emitter<'_> {
                     let #take;
                     #(#strings)*
                     #outputs
-                    Ok(session::Vec::from([#(#results),*]))
+                    let values = [#(#results),*];
+                    Ok(session::Vec::from(values))
                 }
             }
         }]

@@ -98,34 +98,27 @@ impl Emitter<'_> {
         }
         let mut bytes = std::mem::take(&mut self.weights.blob);
         bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
-        let hash: String = Sha256::digest(&bytes).iter().take(12).map(|b| format!("{b:02x}")).collect();
-        let (file, path, assembler) = match &self.options.blob {
-            BlobPath::Beside(file) => (file.clone(), quote!(#file), false),
-            BlobPath::InPackage(path) => {
-                let file = path.rsplit('/').next().unwrap_or(path).to_owned();
-                let path = format!("/{path}");
-                (file, quote!(concat!(env!("CARGO_MANIFEST_DIR"), #path)), true)
-            }
-            BlobPath::OutDir(file) => {
-                let path = format!("/{file}");
-                (file.clone(), quote!(concat!(env!("OUT_DIR"), #path)), true)
-            }
+        let hash: String = Sha256::digest(&bytes).iter().take(8).map(|b| format!("{b:02x}")).collect();
+        let (file, base, path) = match &self.options.blob {
+            BlobPath::Beside(file) => (file.clone(), None, file.clone()),
+            BlobPath::InPackage(path) => (path.rsplit('/').next().unwrap_or(path).to_owned(), Some("package"), path.clone()),
+            BlobPath::OutDir(file) => (file.clone(), Some("out_dir"), file.clone()),
             BlobPath::InDir(dir) => {
                 let file = format!("onnxc-{hash}.weights");
                 let path = dir.join(&file).display().to_string();
-                (file, quote!(#path), true)
+                (file, Some("path"), path)
             }
         };
         let len = Literal::usize_unsuffixed(bytes.len());
-        let item = if assembler && self.options.weights == Weights::Embed {
-            let symbol = format!("onnxc_weights_{hash}");
-            let runtime = &self.runtime;
-            quote! { #runtime::embed_weights!(#symbol, #path, #len); }
-        } else {
-            quote! {
+        let runtime = &self.runtime;
+        let symbol = format!("onnxc_{hash}");
+        let item = match base.map(|base| format_ident!("{base}")) {
+            Some(base) if self.options.weights == Weights::Embed => quote!(#runtime::embed_weights!(#symbol, #base #path, #len);),
+            Some(base) => quote!(#runtime::include_weights!(#base #path, #len);),
+            None => quote! {
                 /// All constants that are not literals.
                 static WEIGHTS: Blob<#len> = Blob(*include_bytes!(#path));
-            }
+            },
         };
         (Some(Blob { file, bytes }), item)
     }

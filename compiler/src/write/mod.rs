@@ -1,5 +1,7 @@
 //! Room 7 · items → text and files: formatted item by item, with a header that names nothing but the model and its hash.
 
+mod polish;
+
 use crate::emit::Emitted;
 use std::io;
 use std::path::Path;
@@ -14,24 +16,9 @@ pub fn text(emitted: &Emitted, source: &str, model_hash: &str) -> Result<String,
     for item in &emitted.items {
         let file: syn::File = syn::parse2(item.clone())?;
         out.push('\n');
-        out.push_str(&spaced(&prettyplease::unparse(&file)));
+        out.push_str(&polish::polish(&prettyplease::unparse(&file)));
     }
     Ok(out)
-}
-
-/// Puts an empty line between methods, as people do.
-fn spaced(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut closed = false;
-    for line in text.lines() {
-        if closed && !line.trim_start().starts_with(['}', ')']) && line.starts_with("    ") && !line.starts_with("     ") {
-            out.push('\n');
-        }
-        closed = line == "    }";
-        out.push_str(line);
-        out.push('\n');
-    }
-    out
 }
 
 /// Writes the source to `path` and the constants, if any, beside it.
