@@ -27,3 +27,5 @@ pub mod simd;
 pub mod value;
 pub mod view;
 pub mod weights;
+#[cfg(feature = "alloc")]
+pub mod wire;

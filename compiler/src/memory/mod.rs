@@ -6,6 +6,8 @@
 mod best_fit;
 mod check;
 mod lifetime;
+#[cfg(test)]
+mod tests;
 
 use crate::program::{BufferId, PortType, Program, Storage, WeightId};
 use lifetime::Lifetime;
