@@ -8,6 +8,7 @@
 #![allow(clippy::excessive_precision)]
 
 mod activation;
+pub mod double;
 mod erf;
 mod exp;
 mod inverse;

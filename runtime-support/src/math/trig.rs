@@ -2,6 +2,7 @@
 //!
 //! Up to [`MANAGEABLE`] the reduction subtracts `n` times π/2 in four parts; beyond, each such lane multiplies with the bits of 2/π that matter.
 
+use super::double::TWO_OVER_PI;
 use super::polynomial;
 use crate::simd::{MAX_LANES, Simd};
 
@@ -38,9 +39,6 @@ fn reduce<S: Simd>(s: S, a: S::F32) -> (S::I32, S::F32) {
     (s.bits(shifted), r)
 }
 
-/// 2/π, 256 bits after the point.
-const TWO_OVER_PI: [u64; 4] = [0xa2f9836e4e441529, 0xfc2757d1f534ddc0, 0xdb6295993c439041, 0xfe5163abdebbc561];
-
 /// Replaces magnitudes above MANAGEABLE by `r` and gives their quadrants.
 #[cold]
 #[inline(never)]
@@ -65,7 +63,7 @@ fn reduce_large(x: &mut [f32; MAX_LANES], quadrants: &mut [i32; MAX_LANES]) {
 fn window(e: i32) -> u128 {
     // The table's first bit is 2^-1: this many bits of it lie above the window (zeros come in if that is negative).
     let skip = e - 2;
-    let part = |i: i32| if (0..4).contains(&i) { TWO_OVER_PI[i as usize] } else { 0 };
+    let part = |i: i32| if i < 0 { 0 } else { TWO_OVER_PI[i as usize % TWO_OVER_PI.len()] };
     let (word, bit) = (skip.div_euclid(64), skip.rem_euclid(64) as u32);
     let high = ((part(word) as u128) << 64) | part(word + 1) as u128;
     let low = part(word + 2) as u128;

@@ -212,8 +212,23 @@ fn speed() {
         for _ in 0..20 {
             let start = std::time::Instant::now();
             lstm(
-                Cx::detect(), &mut y, &mut h, &mut c, &mut scratch, &case.xw, &case.packed, Some(&case.bias), None, None, None, None, case.layer,
-                &["Sigmoid", "Tanh", "Tanh"], &[0.0; 6], 0.0, false,
+                Cx::detect(),
+                &mut y,
+                &mut h,
+                &mut c,
+                &mut scratch,
+                &case.xw,
+                &case.packed,
+                Some(&case.bias),
+                None,
+                None,
+                None,
+                None,
+                case.layer,
+                &["Sigmoid", "Tanh", "Tanh"],
+                &[0.0; 6],
+                0.0,
+                false,
             )
             .unwrap();
             best = best.min(start.elapsed().as_secs_f64());
