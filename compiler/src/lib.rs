@@ -3,7 +3,9 @@
 //! The rooms, in order: proto → [`import`] → [`verify`] → [`passes`] → [`lower`] → memory → emit → write. See ARCHITECTURE.md.
 #![forbid(unsafe_code)]
 
+pub mod build;
 pub mod emit;
+pub mod generate;
 #[cfg(feature = "cli")]
 pub mod harness;
 pub mod import;
@@ -16,6 +18,7 @@ pub mod program;
 pub mod report;
 pub mod write;
 
+pub use build::Build;
 use onnxc_proto::{Bytes, ExternalFiles, Limits};
 pub use options::Options;
 use report::Diagnostic;

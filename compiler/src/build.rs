@@ -1,0 +1,103 @@
+//! The door for build scripts.
+//!
+//! ```no_run
+//! // build.rs
+//! fn main() {
+//!     onnxc::Build::new().model("models/digits.onnx").dim("batch", 1).compile();
+//! }
+//! ```
+//! and in the crate: `mod digits { include!(concat!(env!("OUT_DIR"), "/digits.rs")); }`.
+
+use crate::emit::{BlobPath, EmitOptions, Weights};
+use crate::generate::compile_file;
+use crate::options::Options;
+use crate::report::{Diagnostic, Report};
+use std::path::{Path, PathBuf};
+
+/// Compiles a model in a build script; the module is written to `OUT_DIR`, named after the model.
+#[derive(Clone, Debug, Default)]
+pub struct Build {
+    model: PathBuf,
+    name: Option<String>,
+    options: Options,
+    emit: EmitOptions,
+}
+
+impl Build {
+    /// A build of no model yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The model file; a relative path is from the package's folder.
+    pub fn model(self, path: impl Into<PathBuf>) -> Self {
+        Self { model: path.into(), ..self }
+    }
+
+    /// The name of the module's file, without `.rs`; the model's by default.
+    pub fn name(self, name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..self }
+    }
+
+    /// A value for one of the model's named dims.
+    pub fn dim(mut self, name: impl Into<String>, value: i64) -> Self {
+        self.options.dims.push((name.into(), value));
+        self
+    }
+
+    /// The shape of an input; what is not a number names a dim.
+    pub fn input_shape<D: ToString>(mut self, input: impl Into<String>, shape: impl IntoIterator<Item = D>) -> Self {
+        self.options.input_shapes.push((input.into(), shape.into_iter().map(|d| d.to_string()).collect()));
+        self
+    }
+
+    /// Makes an output the next call's input.
+    pub fn state(mut self, input: impl Into<String>, output: impl Into<String>) -> Self {
+        self.options.states.push((input.into(), output.into()));
+        self
+    }
+
+    /// How the constants travel.
+    pub fn weights(mut self, weights: Weights) -> Self {
+        self.emit.weights = weights;
+        self
+    }
+
+    /// Generates code that needs no allocator.
+    pub fn no_std(mut self) -> Self {
+        self.emit.no_std = true;
+        self
+    }
+
+    /// All options, for what has no method here.
+    pub fn options(self, options: Options) -> Self {
+        Self { options, ..self }
+    }
+
+    /// Compiles, and tells cargo what to watch. A model that does not compile ends the build with the whole report as cargo's error.
+    pub fn compile(self) {
+        if let Err(report) = self.try_compile() {
+            for line in report.to_string().lines() {
+                println!("cargo::error={line}");
+            }
+            std::process::exit(1);
+        }
+    }
+
+    /// Compiles, and tells cargo what to watch; gives the path of the module.
+    pub fn try_compile(self) -> Result<PathBuf, Report> {
+        let error = |message: String| Report::from(Diagnostic::error(message));
+        let out_dir =
+            std::env::var_os("OUT_DIR").ok_or_else(|| error("OUT_DIR is not set: onnxc::Build is for build scripts".to_owned()))?;
+        let stem = self.model.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = self.name.unwrap_or(stem);
+        // Even if the model does not compile: it may be mended.
+        println!("cargo::rerun-if-changed={}", self.model.display());
+        let emit = EmitOptions { blob: BlobPath::OutDir(format!("{name}.weights")), ..self.emit };
+        let generated = compile_file(&self.model, &self.options, &emit)?;
+        generated.read.iter().for_each(|path| println!("cargo::rerun-if-changed={}", path.display()));
+        let path = Path::new(&out_dir).join(format!("{name}.rs"));
+        generated.write(&path).map_err(|e| error(format!("{}: {e}", path.display())))?;
+        Ok(path)
+    }
+}

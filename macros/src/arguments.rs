@@ -1,0 +1,85 @@
+//! The arguments of `include_onnx!`.
+
+use onnxc::Options;
+use onnxc::emit::Weights;
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::{Ident, LitInt, LitStr, Token, bracketed, parenthesized};
+
+/// A path and the options after it.
+pub struct Arguments {
+    pub path: LitStr,
+    pub options: Options,
+    pub weights: Weights,
+    pub no_std: bool,
+}
+
+impl Parse for Arguments {
+    fn parse(input: ParseStream) -> syn::Result<Self> {
+        let mut arguments = Self { path: input.parse()?, options: Options::default(), weights: Weights::default(), no_std: false };
+        while !input.is_empty() {
+            input.parse::<Token![,]>()?;
+            if !input.is_empty() {
+                arguments.option(input)?;
+            }
+        }
+        Ok(arguments)
+    }
+}
+
+impl Arguments {
+    fn option(&mut self, input: ParseStream) -> syn::Result<()> {
+        let key: Ident = input.parse()?;
+        match key.to_string().as_str() {
+            "dim" => {
+                for (name, value) in pairs(input, |value| value.parse::<LitInt>()?.base10_parse())? {
+                    self.options.dims.push((name, value));
+                }
+            }
+            "input_shape" => self.options.input_shapes.extend(pairs(input, shape)?),
+            "state" => self.options.states.extend(pairs(input, name)?),
+            "weights" => {
+                input.parse::<Token![=]>()?;
+                let value: Ident = input.parse()?;
+                self.weights = value.to_string().parse().map_err(|message: String| syn::Error::new(value.span(), message))?;
+            }
+            "no_std" => self.no_std = true,
+            other => {
+                let message = format!("`{other}` is no option: there are `dim`, `input_shape`, `state`, `weights` and `no_std`");
+                return Err(syn::Error::new(key.span(), message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An identifier, or a string for the names that are none.
+fn name(input: ParseStream) -> syn::Result<String> {
+    if input.peek(LitStr) { Ok(input.parse::<LitStr>()?.value()) } else { Ok(input.parse::<Ident>()?.to_string()) }
+}
+
+/// `(a = 1, "b:0" = 2)`.
+fn pairs<T>(input: ParseStream, value: fn(ParseStream) -> syn::Result<T>) -> syn::Result<Vec<(String, T)>> {
+    let inside;
+    parenthesized!(inside in input);
+    let mut found = Vec::new();
+    while !inside.is_empty() {
+        let name = name(&inside)?;
+        inside.parse::<Token![=]>()?;
+        found.push((name, value(&inside)?));
+        if !inside.is_empty() {
+            inside.parse::<Token![,]>()?;
+        }
+    }
+    Ok(found)
+}
+
+/// `[1, 3, height, width]`.
+fn shape(input: ParseStream) -> syn::Result<Vec<String>> {
+    let inside;
+    bracketed!(inside in input);
+    fn dim(input: ParseStream) -> syn::Result<String> {
+        if input.peek(LitInt) { Ok(input.parse::<LitInt>()?.base10_digits().to_owned()) } else { name(input) }
+    }
+    Ok(Punctuated::<_, Token![,]>::parse_terminated_with(&inside, dim)?.into_iter().collect())
+}
