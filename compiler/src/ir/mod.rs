@@ -2,6 +2,7 @@
 
 pub mod arena;
 pub mod dim;
+pub mod dtype_text;
 pub mod fact;
 pub mod graph;
 pub mod tensor;

@@ -342,10 +342,15 @@ impl<'a> Lower<'a> {
 
     /// An integer tensor as i64.
     pub fn as_i64(&mut self, x: Operand) -> Result<Operand, OpError> {
-        if x.dtype == DType::I64 {
+        self.converted(x, DType::I64)
+    }
+
+    /// A tensor cast to that dtype, if it has not that already.
+    pub fn converted(&mut self, x: Operand, dtype: DType) -> Result<Operand, OpError> {
+        if x.dtype == dtype {
             return Ok(x);
         }
-        let out = self.temp(DType::I64, &x.shape);
+        let out = self.temp(dtype, &x.shape);
         crate::ops::elementwise::cast::call(self, &out, &x, true)?;
         Ok(out)
     }

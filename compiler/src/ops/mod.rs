@@ -12,6 +12,7 @@ pub mod elementwise;
 pub mod linear;
 pub mod make;
 pub mod nn;
+pub mod reduce;
 pub mod shape;
 pub mod slice;
 
@@ -171,6 +172,13 @@ operators! {
     Range(make::range::Range),
     OneHot(make::one_hot::OneHot),
     EyeLike(make::one_hot::EyeLike),
+    Reduce(reduce::reduce::Reduce),
+    ArgReduce(reduce::arg_reduce::ArgReduce),
+    Softmax(nn::softmax::Softmax),
+    LayerNorm(nn::norm::LayerNorm),
+    BatchNorm(nn::batch_norm::BatchNorm),
+    GroupNorm(nn::group_norm::GroupNorm),
+    LpNorm(nn::lp_norm::LpNorm),
     If(control::if_::If),
     Loop(control::loop_::Loop),
     MatMul(linear::matmul::MatMul),

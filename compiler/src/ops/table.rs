@@ -1,6 +1,6 @@
 //! The ONNX operators: one row each, from domain and name to the function that translates a node into core operators.
 
-use super::{OpError, control, elementwise, linear, make, nn, shape, slice};
+use super::{OpError, control, elementwise, linear, make, nn, reduce, shape, slice};
 use crate::import::Functions;
 use crate::import::{Parse, canonical_domain};
 use crate::ir::ValueId;
@@ -30,6 +30,9 @@ macro_rules! rows {
 
 rows! {
     "" {
+        ArgMax => reduce::arg_reduce::parse,
+        ArgMin => reduce::arg_reduce::parse,
+        BatchNormalization => nn::batch_norm::parse,
         Concat => slice::concat::parse,
         Constant => make::constant::parse,
         ConstantOfShape => make::constant_of_shape::parse,
@@ -42,17 +45,38 @@ rows! {
         GatherElements => slice::gather::parse_elements,
         GatherND => slice::gather::parse_nd,
         Gemm => linear::matmul::parse_gemm,
+        GroupNormalization => nn::group_norm::parse_group,
+        Hardmax => nn::softmax::parse,
         Identity => shape::identity::parse,
         If => control::if_::parse,
+        InstanceNormalization => nn::group_norm::parse_instance,
+        LRN => nn::lp_norm::parse_lrn,
+        LayerNormalization => nn::norm::parse_layer,
+        LogSoftmax => nn::softmax::parse,
         Loop => control::loop_::parse,
+        LpNormalization => nn::lp_norm::parse_lp,
         MatMul => linear::matmul::parse_matmul,
+        MeanVarianceNormalization => nn::lp_norm::parse_mean_variance,
         OneHot => make::one_hot::parse_one_hot,
         Pad => slice::pad::parse,
+        RMSNormalization => nn::norm::parse_rms,
         Range => make::range::parse,
+        ReduceL1 => reduce::reduce::parse,
+        ReduceL2 => reduce::reduce::parse,
+        ReduceLogSum => reduce::reduce::parse,
+        ReduceLogSumExp => reduce::reduce::parse,
+        ReduceMax => reduce::reduce::parse,
+        ReduceMean => reduce::reduce::parse,
+        ReduceMin => reduce::reduce::parse,
+        ReduceProd => reduce::reduce::parse,
+        ReduceSum => reduce::reduce::parse,
+        ReduceSumSquare => reduce::reduce::parse,
         Reshape => shape::reshape::parse_reshape,
         Shape => shape::shape_of::parse_shape,
+        SimplifiedLayerNormalization => nn::norm::parse_rms,
         Size => shape::shape_of::parse_size,
         Slice => slice::slice::parse,
+        Softmax => nn::softmax::parse,
         Split => slice::split::parse,
         Squeeze => shape::reshape::parse_squeeze,
         Tile => slice::tile::parse,

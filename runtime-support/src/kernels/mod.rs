@@ -28,6 +28,7 @@ pub mod quantize;
 pub mod rearrange;
 pub mod recurrent;
 pub mod reduce;
+pub mod reduce_axes;
 pub mod reduce_f32;
 pub mod resize;
 pub mod scatter;

@@ -1,5 +1,10 @@
 //! Operators of neural networks.
 
+pub mod batch_norm;
 pub mod conv;
 pub mod epilogue;
+pub mod group_norm;
+pub mod lp_norm;
+pub mod norm;
+pub mod softmax;
 pub mod window;
