@@ -100,6 +100,11 @@ impl<'a> Parse<'a> {
         Ok(self.attribute(name, AttributeType::TypeProto)?.and_then(|a| a.tp.as_deref()))
     }
 
+    /// A dtype attribute whose value 0 means that it is not given.
+    pub fn nonzero_dtype(&self, name: &str) -> Result<Option<DType>, OpError> {
+        if self.int(name, 0)? == 0 { Ok(None) } else { self.dtype_attribute(name) }
+    }
+
     /// A dtype attribute (`to`, `dtype`), if given.
     pub fn dtype_attribute(&self, name: &str) -> Result<Option<DType>, OpError> {
         let Some(number) = self.opt_int(name)? else { return Ok(None) };

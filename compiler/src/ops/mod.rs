@@ -12,6 +12,8 @@ pub mod elementwise;
 pub mod linear;
 pub mod make;
 pub mod nn;
+pub mod quant;
+pub mod recurrent;
 pub mod reduce;
 pub mod shape;
 pub mod slice;
@@ -179,6 +181,15 @@ operators! {
     BatchNorm(nn::batch_norm::BatchNorm),
     GroupNorm(nn::group_norm::GroupNorm),
     LpNorm(nn::lp_norm::LpNorm),
+    Pool(nn::pool::Pool),
+    Quantize(quant::linear::Quantize),
+    DynamicQuantize(quant::dynamic::DynamicQuantize),
+    IntegerMatMul(quant::matmul::IntegerMatMul),
+    IntegerConv(quant::conv::IntegerConv),
+    Requantize(quant::requantize::Requantize),
+    DimsOf(shape::dims_of::DimsOf),
+    Diagonal(shape::diagonal::Diagonal),
+    Recurrent(recurrent::layer::Recurrent),
     If(control::if_::If),
     Loop(control::loop_::Loop),
     MatMul(linear::matmul::MatMul),

@@ -1,3 +1,4 @@
 //! Matrix products.
 
+pub mod einsum;
 pub mod matmul;

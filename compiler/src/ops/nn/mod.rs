@@ -6,5 +6,6 @@ pub mod epilogue;
 pub mod group_norm;
 pub mod lp_norm;
 pub mod norm;
+pub mod pool;
 pub mod softmax;
 pub mod window;

@@ -1,5 +1,7 @@
 //! Operators that change or read shapes and leave elements as they are.
 
+pub mod diagonal;
+pub mod dims_of;
 pub mod expand;
 pub mod identity;
 pub mod reshape;

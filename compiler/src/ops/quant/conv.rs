@@ -1,0 +1,92 @@
+//! `ConvInteger` and `QLinearConv`: convolutions of 8-bit tensors with zero points, summed exactly in i32.
+
+use super::requantize::Requantize;
+use crate::import::Parse;
+use crate::ir::{DType, Dim, Fact, ValueId};
+use crate::lower::Lower;
+use crate::ops::nn::window::Window;
+use crate::ops::{Infer, OpError, Operator};
+use crate::program::Arg;
+use serde::{Deserialize, Serialize};
+
+/// ONNX `ConvInteger`.
+pub fn parse_integer(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let inputs = [Some(cx.input(0)?), Some(cx.input(1)?), cx.opt_input(2)?, cx.opt_input(3)?];
+    let op = parse(cx, inputs[1])?;
+    cx.add_n(op, &inputs)
+}
+
+/// ONNX `QLinearConv`: inputs x, its scale and zero point, w, its scale and zero point, the scale and the zero point of the result, the bias.
+pub fn parse_qlinear(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let all: Vec<ValueId> = (0..8).map(|i| cx.input(i)).collect::<Result<_, _>>()?;
+    let bias = cx.opt_input(8)?;
+    let op = parse(cx, Some(all[3]))?;
+    let sums = cx.add(op, &[all[0], all[3], all[2], all[5]])?;
+    let dtype = cx.dtype(all[7])?;
+    // The scales of the weights are by channel, that is by row; the one scale of x counts as that of the columns.
+    cx.add_n(Requantize { dtype, rows: Some(1) }, &[Some(sums), Some(all[4]), Some(all[1]), Some(all[6]), Some(all[7]), bias])
+}
+
+fn parse(cx: &mut Parse<'_>, weights: Option<ValueId>) -> Result<IntegerConv, OpError> {
+    let weights = weights.ok_or_else(|| OpError::invalid("the weights are missing"))?;
+    let (shape, dims) = (cx.shape(weights)?, cx.dims());
+    let kernel: Option<Vec<i64>> = shape.get(2..).and_then(|k| k.iter().map(|&d| dims.value(d)).collect());
+    let spatial = shape.len().checked_sub(2).filter(|&s| s > 0).ok_or_else(|| OpError::invalid("the weights must have spatial axes"))?;
+    Ok(IntegerConv { window: Window::parse(cx, spatial, kernel)?, group: cx.int("group", 1)? })
+}
+
+/// The convolution of `x - x_zero` with `w - w_zero` as i32, channels first. Inputs: x, w (i8 or u8), and the zero points (optional; that of w
+/// one, or one a filter).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IntegerConv {
+    /// The windows.
+    pub window: Window,
+    /// Groups.
+    pub group: i64,
+}
+
+impl Operator for IntegerConv {
+    fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
+        let (x, w) = (cx.shape(0)?, cx.shape(1)?);
+        if x.len() != w.len() || self.group < 1 {
+            return Err(OpError::invalid("the ranks of input and weights differ, or group is not positive"));
+        }
+        let needed = cx.dims.scale(w[1], self.group);
+        cx.require_equal(x[1], needed, "the input's channels and those of the weights times group");
+        for (i, of) in [(2, 0), (3, 1)] {
+            if cx.has(i) && cx.dtype(i)? != cx.dtype(of)? {
+                return Err(OpError::invalid("a zero point must have the dtype of its tensor"));
+            }
+        }
+        let sized = self.window.sizes(cx.dims, &x[2..]);
+        Ok(vec![Fact::tensor(DType::I32, [vec![x[0], w[0]], sized.output].concat())])
+    }
+
+    fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
+        let (x, w) = (cx.input(0)?, cx.input(1)?);
+        let out = cx.output(0)?;
+        let dims = cx.dims();
+        let sized = self.window.sizes(&dims, &x.shape[2..]);
+        let ints = |values: &[i64]| Arg::Usizes(values.iter().map(|&v| dims.int(v)).collect::<Vec<Dim>>());
+        let mut args = vec![Arg::Cx, out.write(), x.read(), w.read()];
+        for i in [2, 3] {
+            args.push(if cx.has(i) { Arg::Present(Box::new(cx.input(i)?.read())) } else { Arg::Absent });
+        }
+        args.extend([
+            Arg::Usizes(x.shape.clone()),
+            Arg::Usizes(w.shape.clone()),
+            Arg::Usizes(sized.output),
+            ints(&self.window.stride),
+            ints(&self.window.dilation),
+            Arg::Usizes(sized.begin),
+            Arg::Usize(dims.int(self.group)),
+        ]);
+        match (x.dtype, w.dtype) {
+            (DType::U8, DType::U8) => cx.call(crate::kernel!(integer::conv_u8u8(_, _, _, _, _, _, _, _, _, _, _, _, _)), args),
+            (DType::U8, DType::I8) => cx.call(crate::kernel!(integer::conv_u8i8(_, _, _, _, _, _, _, _, _, _, _, _, _)), args),
+            (DType::I8, DType::U8) => cx.call(crate::kernel!(integer::conv_i8u8(_, _, _, _, _, _, _, _, _, _, _, _, _)), args),
+            (DType::I8, DType::I8) => cx.call(crate::kernel!(integer::conv_i8i8(_, _, _, _, _, _, _, _, _, _, _, _, _)), args),
+            _ => Err(OpError::unsupported(format!("a convolution of {} with {}", x.dtype, w.dtype))),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Quantised tensors: to and from integers and 8-bit floats, and products of quantised operands.
+
+pub mod conv;
+pub mod dynamic;
+pub mod linear;
+pub mod matmul;
+pub mod requantize;

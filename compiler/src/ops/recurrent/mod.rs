@@ -1,0 +1,4 @@
+//! Recurrent layers: `RNN`, `GRU`, `LSTM`.
+
+pub mod activation;
+pub mod layer;
