@@ -4,6 +4,7 @@
 //! functions translate into core operators, so that differences between opsets end there. An operator's file holds, in the order a model meets
 //! it: `parse`, the attributes (a struct), `infer`, `simplify`, `lower`, tests. Folding needs no code: it lowers and interprets.
 
+pub mod dtype_text;
 pub mod infer;
 pub mod table;
 
@@ -15,8 +16,12 @@ pub mod nn;
 pub mod quant;
 pub mod recurrent;
 pub mod reduce;
+pub mod object;
+pub mod select;
 pub mod shape;
 pub mod slice;
+pub mod text;
+pub mod vision;
 
 pub use infer::Infer;
 
@@ -169,6 +174,30 @@ operators! {
     Concat(slice::concat::Concat),
     Split(slice::split::Split),
     Pad(slice::pad::Pad),
+    ScatterElements(slice::scatter::ScatterElements),
+    ScatterNd(slice::scatter::ScatterNd),
+    TensorScatter(slice::scatter::TensorScatter),
+    Trilu(slice::trilu::Trilu),
+    ReverseSequence(slice::rearrange::ReverseSequence),
+    Blocks(slice::rearrange::Blocks),
+    Col2Im(slice::rearrange::Col2Im),
+    CenterCropPad(slice::rearrange::CenterCropPad),
+    Resize(slice::resize::Resize),
+    TopK(select::top_k::TopK),
+    CumSum(select::cum_sum::CumSum),
+    NonZero(select::nonzero::NonZero),
+    Compress(select::compress::Compress),
+    Unique(select::unique::Unique),
+    NonMaxSuppression(select::suppress::NonMaxSuppression),
+    Sequence(object::sequence::Sequence),
+    Optional(object::optional::Optional),
+    Strings(text::strings::Strings),
+    TfIdf(text::tf_idf::TfIdf),
+    GridSample(vision::grid::GridSample),
+    AffineGrid(vision::grid::AffineGrid),
+    Regions(vision::regions::Regions),
+    MaxUnpool(vision::regions::MaxUnpool),
+    DeformConv(vision::deform::DeformConv),
     Tile(slice::tile::Tile),
     ConstantOfShape(make::constant_of_shape::ConstantOfShape),
     Range(make::range::Range),

@@ -36,7 +36,8 @@ impl std::fmt::Debug for Kernel {
     }
 }
 
-/// See the module's documentation. Dtype sets: `any` (strings too; plain types by width), `num` (ints and f32/f64 and halves), `ordered` (`num` and bool), `quantized` (what QuantizeLinear makes), `int`, `float` (f32, f64, f16, bf16),
+/// See the module's documentation. Dtype sets: `any` (strings too; plain types by width), `num` (ints and f32/f64 and halves), `ordered` (`num` and
+/// bool), `order` (those and strings), `quantized` (what QuantizeLinear makes), `int`, `float` (f32, f64, f16, bf16),
 /// `real` (f32, f64). `Option<Kernel>`: `None` if the dtype is not in the set.
 #[macro_export]
 macro_rules! kernel {
@@ -77,6 +78,10 @@ macro_rules! kernel {
             U4 onnxc_runtime::element::U4, I2 onnxc_runtime::element::I2, U2 onnxc_runtime::element::U2,
             F8E4M3FN onnxc_runtime::float::F8E4M3FN, F8E4M3FNUZ onnxc_runtime::float::F8E4M3FNUZ, F8E5M2 onnxc_runtime::float::F8E5M2,
             F8E5M2FNUZ onnxc_runtime::float::F8E5M2FNUZ, F4E2M1 onnxc_runtime::float::F4E2M1)
+    };
+    (@set order $dtype:expr, $t:ident => $body:expr) => {
+        $crate::kernel!(@rows $dtype, $t => $body; F32 f32, F64 f64, F16 onnxc_runtime::float::F16, BF16 onnxc_runtime::float::BF16,
+            I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64, Bool onnxc_runtime::element::Bool, String String)
     };
     (@set int $dtype:expr, $t:ident => $body:expr) => {
         $crate::kernel!(@rows $dtype, $t => $body; I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64)

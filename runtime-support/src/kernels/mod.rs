@@ -11,6 +11,7 @@ pub mod fused;
 pub mod gather;
 pub mod gemm;
 pub mod generate;
+pub mod grid_sample;
 pub mod integer;
 pub mod layout;
 pub mod lrn;
@@ -30,12 +31,17 @@ pub mod recurrent;
 pub mod reduce;
 pub mod reduce_axes;
 pub mod reduce_f32;
+pub mod region;
 pub mod resize;
 pub mod scatter;
+#[cfg(feature = "alloc")]
+pub mod sequence;
 pub mod shape;
 pub mod slice;
 pub mod softmax;
 pub mod softmax_f32;
+#[cfg(feature = "alloc")]
+pub mod text;
 pub mod tile;
 pub mod top_k;
 pub mod transpose;

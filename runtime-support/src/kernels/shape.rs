@@ -44,6 +44,61 @@ pub fn reshape(bind: &mut [i64], shape: &[usize], target: &[i64], allow_zero: bo
     if known == total { Ok(()) } else { Err(Fault::Dim { expected: total, got: known }) }
 }
 
+/// The shape around an axis (one element, from the end if negative): the product of the dims before it, its own, the product of those after it.
+pub fn around(bind: &mut [i64], shape: &[usize], axis: &[i64]) -> Result<(), Fault> {
+    let ([outer, len, inner], [axis]) = (bind, axis) else {
+        return Err(Fault::Internal { what: "shape::around: one axis, three results" });
+    };
+    let axis = super::walk::wrap(*axis, shape.len())?;
+    let product = |dims: &[usize]| super::walk::count(dims).map(|n| n as i64);
+    (*outer, *len, *inner) = (product(&shape[..axis])?, shape[axis] as i64, product(&shape[axis + 1..])?);
+    Ok(())
+}
+
+/// The dims of `Squeeze`: `shape` without `axes`, which must be of one.
+pub fn squeeze(bind: &mut [i64], shape: &[usize], axes: &[i64]) -> Result<(), Fault> {
+    let mut dropped = [false; super::walk::MAX_RANK];
+    super::walk::promise(shape.len() <= dropped.len(), "rank above 16")?;
+    for &axis in axes {
+        let axis = super::walk::wrap(axis, shape.len())?;
+        if shape[axis] != 1 {
+            return Err(Fault::Dim { expected: 1, got: shape[axis] as i64 });
+        }
+        dropped[axis] = true;
+    }
+    fill(bind, shape.iter().zip(dropped).filter(|(_, dropped)| !dropped).map(|(&d, _)| d))
+}
+
+/// The dims of `Unsqueeze`: `shape` with dims of one at `axes` of the result.
+pub fn unsqueeze(bind: &mut [i64], shape: &[usize], axes: &[i64]) -> Result<(), Fault> {
+    let rank = bind.len();
+    let mut new = [false; super::walk::MAX_RANK];
+    super::walk::promise(rank <= new.len(), "rank above 16")?;
+    for &axis in axes {
+        let axis = super::walk::wrap(axis, rank)?;
+        if core::mem::replace(&mut new[axis], true) {
+            return Err(Fault::Value { what: "an axis is named twice", got: axis as i64 });
+        }
+    }
+    let mut old = shape.iter();
+    if new[..rank].iter().filter(|n| !**n).count() != shape.len() {
+        return Err(Fault::Value { what: "the result has another rank than the model declares", got: (shape.len() + axes.len()) as i64 });
+    }
+    fill(bind, new[..rank].iter().map(|&new| if new { 1 } else { old.next().copied().unwrap_or(1) }))
+}
+
+/// Writes exactly as many dims as there is room for.
+fn fill(bind: &mut [i64], dims: impl Iterator<Item = usize>) -> Result<(), Fault> {
+    let (mut dims, rank) = (dims, bind.len());
+    for b in bind {
+        *b = dims.next().ok_or(Fault::Value { what: "the result has a lower rank than the model declares", got: rank as i64 })? as i64;
+    }
+    if dims.next().is_some() {
+        return Err(Fault::Value { what: "the result has a higher rank than the model declares", got: rank as i64 });
+    }
+    Ok(())
+}
+
 /// The dims of `Expand`: the broadcast of the input's shape and `target`.
 pub fn expand(bind: &mut [i64], shape: &[usize], target: &[i64]) -> Result<(), Fault> {
     if shape.len().max(target.len()) != bind.len() {

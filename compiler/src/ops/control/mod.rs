@@ -2,3 +2,5 @@
 
 pub mod if_;
 pub mod loop_;
+pub mod scan;
+pub mod sequence_map;

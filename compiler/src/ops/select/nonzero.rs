@@ -31,7 +31,9 @@ impl Operator for NonZero {
             DType::Bool | DType::String => {
                 (crate::kernel!(nonzero::nonzero_count(_, _) for any(x.dtype)), crate::kernel!(nonzero::nonzero(_, _, _) for any(x.dtype)))
             }
-            _ => (crate::kernel!(nonzero::nonzero_count(_, _) for num(x.dtype)), crate::kernel!(nonzero::nonzero(_, _, _) for num(x.dtype))),
+            _ => {
+                (crate::kernel!(nonzero::nonzero_count(_, _) for num(x.dtype)), crate::kernel!(nonzero::nonzero(_, _, _) for num(x.dtype)))
+            }
         };
         cx.call_binding(count, &shape[1..], |bind| vec![bind, x.read()])?;
         let out = cx.output(0)?;

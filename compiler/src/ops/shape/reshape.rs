@@ -33,6 +33,9 @@ pub fn parse_flatten(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
 /// ONNX `Squeeze`: the axes are an attribute before opset 13.
 pub fn parse_squeeze(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let x = cx.input(0)?;
+    if let Some(axes) = run_time_axes(cx)? {
+        return cx.add(Reshape::SqueezeAt, &[x, axes]).map(|v| vec![v]);
+    }
     let axes = if cx.opset() < 13 { cx.ints("axes")? } else { cx.constant_ints(1, "the axes of Squeeze")? };
     cx.add(Reshape::Squeeze { axes }, &[x]).map(|v| vec![v])
 }
@@ -40,9 +43,18 @@ pub fn parse_squeeze(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
 /// ONNX `Unsqueeze`: the axes are an attribute before opset 13.
 pub fn parse_unsqueeze(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let x = cx.input(0)?;
+    if let Some(axes) = run_time_axes(cx)? {
+        return cx.add(Reshape::UnsqueezeAt, &[x, axes]).map(|v| vec![v]);
+    }
     let axes = if cx.opset() < 13 { cx.ints("axes")? } else { cx.constant_ints(1, "the axes of Unsqueeze")? };
     let axes = axes.ok_or_else(|| OpError::invalid("the axes are missing"))?;
     cx.add(Reshape::Unsqueeze { axes }, &[x]).map(|v| vec![v])
+}
+
+/// The axes, if only the run knows them.
+fn run_time_axes(cx: &mut Parse<'_>) -> Result<Option<ValueId>, OpError> {
+    let Some(axes) = cx.opt_input(1)?.filter(|_| cx.opset() >= 13) else { return Ok(None) };
+    Ok(if cx.constant_of(axes).is_none() { Some(axes) } else { None })
 }
 
 /// How the new shape comes about.
@@ -68,6 +80,10 @@ pub enum Reshape {
         /// The positions.
         axes: Vec<i64>,
     },
+    /// Without the axes that input 1 says, which only the run knows.
+    SqueezeAt,
+    /// With new axes of one at the positions that input 1 says, which only the run knows.
+    UnsqueezeAt,
 }
 
 impl Reshape {
@@ -144,6 +160,14 @@ impl Operator for Reshape {
                 };
                 vec![cx.dims.product(&shape[..axis]), cx.dims.product(&shape[axis..])]
             }
+            Self::SqueezeAt | Self::UnsqueezeAt => {
+                let Some(count) = cx.shape(1)?.first().and_then(|&n| cx.dims.value(n)) else { return Ok(vec![Fact::unranked(dtype)]) };
+                let rank = shape.len() as i64 + if *self == Self::SqueezeAt { -count } else { count };
+                if rank < 0 {
+                    return Err(OpError::invalid(format!("{count} axes for rank {}", shape.len())));
+                }
+                (0..rank).map(|_| cx.fresh()).collect()
+            }
             Self::Squeeze { axes } => Self::squeezed(cx, &shape, axes.as_deref())?,
             Self::Unsqueeze { axes } => Self::unsqueezed(cx, &shape, axes)?,
         };
@@ -172,6 +196,12 @@ impl Operator for Reshape {
             cx.call_binding(crate::kernel!(shape::reshape(_, _, _, _)), shape, |bind| {
                 vec![bind, Arg::Usizes(x.shape.clone()), target.read(), Arg::Bool(*allow_zero)]
             })?;
+        }
+        if matches!(self, Self::SqueezeAt | Self::UnsqueezeAt) {
+            let axes = cx.input_i64(1)?;
+            let kernel =
+                if *self == Self::SqueezeAt { crate::kernel!(shape::squeeze(_, _, _)) } else { crate::kernel!(shape::unsqueeze(_, _, _)) };
+            cx.call_binding(kernel, shape, |bind| vec![bind, Arg::Usizes(x.shape.clone()), axes.read()])?;
         }
         let len = cx.dims().product(shape);
         cx.alias(0, Place::Tensor(View { len, ..x.view }));

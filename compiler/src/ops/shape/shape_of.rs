@@ -29,6 +29,11 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// The dims from `start` to `end`.
+    pub fn between(start: i64, end: i64) -> Self {
+        Self { start, end, size: false }
+    }
+
     fn of(&self, shape: &[Dim]) -> Vec<Dim> {
         let rank = shape.len() as i64;
         let clamp = |x: i64| (if x < 0 { x.saturating_add(rank) } else { x }).clamp(0, rank) as usize;

@@ -1,11 +1,16 @@
 //! Operators that take, place and move elements.
 
 pub mod concat;
+pub mod dropout;
 pub mod gather;
 pub mod pad;
+pub mod rearrange;
+pub mod resize;
+pub mod scatter;
 pub mod slice;
 pub mod split;
 pub mod tile;
+pub mod trilu;
 
 use crate::ir::dim::{Dim, Dims};
 use crate::ir::{Fact, Tensor};

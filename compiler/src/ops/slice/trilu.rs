@@ -38,14 +38,7 @@ impl Operator for Trilu {
         let rank = x.shape.len();
         cx.call(
             crate::kernel!(generate::trilu(_, _, _, _, _, _) for any(x.dtype)),
-            vec![
-                out.write(),
-                x.read(),
-                Arg::Usize(x.shape[rank - 2]),
-                Arg::Usize(x.shape[rank - 1]),
-                Arg::I64(k),
-                Arg::Bool(self.upper),
-            ],
+            vec![out.write(), x.read(), Arg::Usize(x.shape[rank - 2]), Arg::Usize(x.shape[rank - 1]), Arg::I64(k), Arg::Bool(self.upper)],
         )
     }
 }

@@ -1,0 +1,4 @@
+//! Operators on strings.
+
+pub mod strings;
+pub mod tf_idf;

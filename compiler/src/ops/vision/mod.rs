@@ -1,0 +1,5 @@
+//! Operators that read images at places that data says.
+
+pub mod deform;
+pub mod grid;
+pub mod regions;
