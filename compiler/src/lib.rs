@@ -14,8 +14,10 @@ pub mod lower;
 pub mod memory;
 pub mod ops;
 pub mod options;
+pub mod passes;
 pub mod program;
 pub mod report;
+pub mod verify;
 pub mod write;
 
 pub use build::Build;
@@ -60,5 +62,7 @@ impl Model {
 pub fn compile_to_program(model: Model, options: &Options) -> Result<program::Program, Report> {
     let producer = model.producer();
     let graph = import::import(&model.proto, model.files, options)?;
+    verify::verify(&graph)?;
+    let graph = passes::run(graph, &mut |_, _| ())?;
     Ok(lower::lower(&graph, &producer)?)
 }

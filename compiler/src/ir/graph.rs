@@ -198,6 +198,11 @@ impl Graph {
         Ok(new)
     }
 
+    /// The graph without the nodes that `keep` refuses, whose outputs nothing may use.
+    pub fn retain(&self, keep: &dyn Fn(NodeId) -> bool) -> Result<Self, NodeError> {
+        self.rebuild(None, &mut |_, _, id, _| Ok(if keep(id) { None } else { Some(Vec::new()) }))
+    }
+
     /// Adds this graph's nodes to `target`, with `args` for its inputs; returns the values of its outputs.
     pub fn inline_into(&self, target: &mut Self, args: &[ValueId]) -> Result<Vec<ValueId>, NodeError> {
         let mut map: Vec<Option<ValueId>> = vec![None; self.values.len()];

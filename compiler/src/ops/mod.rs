@@ -85,6 +85,12 @@ pub trait Operator {
         true
     }
 
+    /// The operator for operands whose axes are in another order: an `op` such that `op(permuted inputs)` is this operator's result with its
+    /// axes in that order too (axis `i` of the permuted is axis `perm[i]`), and which of the `inputs` are to be permuted. The others stay.
+    fn permuted(&self, _perm: &[usize], _inputs: usize) -> Option<(Op, Vec<usize>)> {
+        None
+    }
+
     /// The bodies of control flow.
     fn bodies(&self) -> Vec<&Graph> {
         Vec::new()
@@ -147,6 +153,10 @@ impl Op {
     /// See [`Operator::pure`].
     pub fn pure(&self) -> bool {
         self.operator().pure()
+    }
+    /// See [`Operator::permuted`].
+    pub fn permuted(&self, perm: &[usize], inputs: usize) -> Option<(Self, Vec<usize>)> {
+        self.operator().permuted(perm, inputs)
     }
     /// See [`Operator::bodies`].
     pub fn bodies(&self) -> Vec<&Graph> {

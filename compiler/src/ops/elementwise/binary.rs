@@ -4,7 +4,7 @@ use crate::import::Parse;
 use crate::ir::{DType, Dim, Fact, ValueId};
 use crate::lower::{Lower, loop_nest};
 use crate::ops::table::Row;
-use crate::ops::{Infer, OpError, Operator};
+use crate::ops::{Infer, Op, OpError, Operator};
 use crate::program::Arg;
 use crate::program::formula::{Binary as F, Formula, Instr};
 use serde::{Deserialize, Serialize};
@@ -164,6 +164,10 @@ impl Operator for Binary {
             }
         }
         Ok(vec![Fact::tensor(dtype, shape)])
+    }
+
+    fn permuted(&self, _perm: &[usize], inputs: usize) -> Option<(Op, Vec<usize>)> {
+        Some((self.clone().into(), (0..inputs).collect()))
     }
 
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {

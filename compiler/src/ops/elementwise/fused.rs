@@ -2,7 +2,7 @@
 
 use crate::ir::{DType, Fact};
 use crate::lower::Lower;
-use crate::ops::{Infer, OpError, Operator};
+use crate::ops::{Infer, Op, OpError, Operator};
 use crate::program::formula::Formula;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,10 @@ impl Operator for Fused {
         let shapes = (0..cx.len()).map(|i| cx.shape(i)).collect::<Result<Vec<_>, _>>()?;
         let shape = cx.broadcast(&shapes);
         Ok(vec![Fact::tensor(DType::F32, shape)])
+    }
+
+    fn permuted(&self, _perm: &[usize], inputs: usize) -> Option<(Op, Vec<usize>)> {
+        Some((self.clone().into(), (0..inputs).collect()))
     }
 
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {

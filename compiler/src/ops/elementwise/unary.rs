@@ -4,7 +4,7 @@ use crate::import::Parse;
 use crate::ir::{DType, Fact, ValueId};
 use crate::lower::Lower;
 use crate::ops::table::Row;
-use crate::ops::{Infer, OpError, Operator};
+use crate::ops::{Infer, Op, OpError, Operator};
 use crate::program::Arg;
 use crate::program::formula::{Formula, Instr, Unary as F};
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,10 @@ impl Operator for Unary {
             return Ok(vec![Fact::elements(dtype, shape, negated, cx.dims)]);
         }
         Ok(vec![Fact::tensor(dtype, shape)])
+    }
+
+    fn permuted(&self, _perm: &[usize], inputs: usize) -> Option<(Op, Vec<usize>)> {
+        Some((self.clone().into(), (0..inputs).collect()))
     }
 
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {

@@ -1,0 +1,123 @@
+//! Channels last: convolutions and pooling want their channels on the last axis, the model has them on the second.
+//!
+//! Each such operator is put between two transposes, and what follows is computed on the channels-last value where the operator can say how
+//! ([`Operator::permuted`]), so that transposes remain only where the model enters and leaves the network.
+
+use crate::ir::graph::{Graph, NodeError, Origin, ValueId};
+use crate::ir::DType;
+use crate::ops::Op;
+use crate::ops::shape::reshape::Reshape;
+use crate::ops::shape::transpose::Transpose;
+use std::collections::HashMap;
+
+/// See the module's documentation.
+pub fn run(graph: &Graph) -> Result<Graph, NodeError> {
+    let mut layout = Layout::default();
+    graph.rebuild(None, &mut |new, old, id, inputs| {
+        let node = &old.nodes[id];
+        let Some(inputs) = inputs.iter().copied().collect::<Option<Vec<_>>>() else { return Ok(None) };
+        let names: Vec<_> = node.outputs.iter().map(|&v| old.values[v].name.clone()).collect();
+        layout.node(new, &node.op, &inputs, &node.origin, &names)
+    })
+}
+
+#[derive(Default)]
+struct Layout {
+    /// The channels-last twin of a value.
+    last: HashMap<ValueId, ValueId>,
+}
+
+/// Channels to the last axis, for a rank.
+pub fn to_last(rank: usize) -> Vec<usize> {
+    [vec![0], (2..rank).collect(), vec![1]].concat()
+}
+
+/// Channels back to the second axis.
+pub fn to_first(rank: usize) -> Vec<usize> {
+    [vec![0, rank - 1], (1..rank - 1).collect()].concat()
+}
+
+impl Layout {
+    fn node(&mut self, new: &mut Graph, op: &Op, inputs: &[ValueId], origin: &Origin, names: &[std::rc::Rc<str>]) -> Result<Option<Vec<ValueId>>, NodeError> {
+        let Some((op, data)) = self.channels_last(new, op, inputs) else { return Ok(None) };
+        let rank = data.iter().filter_map(|&i| new.fact(inputs[i]).shape().map(<[_]>::len)).max().unwrap_or(0);
+        let mut args = Vec::new();
+        for (i, &value) in inputs.iter().enumerate() {
+            args.push(if data.contains(&i) { self.twin(new, value, rank, origin)? } else { value });
+        }
+        let args: Vec<Option<ValueId>> = args.into_iter().map(Some).collect();
+        let results = new.add(op, &args, origin, names, &[])?;
+        let mut outputs = Vec::new();
+        for last in results {
+            if new.fact(last).shape().map(<[_]>::len) != Some(rank) {
+                outputs.push(last);
+                continue;
+            }
+            let first = new.add(Transpose { perm: to_first(rank) }.into(), &[Some(last)], origin, &[], &[])?[0];
+            self.last.insert(first, last);
+            outputs.push(first);
+        }
+        Ok(Some(outputs))
+    }
+
+    /// The operator on channels-last operands, and which inputs those are.
+    fn channels_last(&self, new: &Graph, op: &Op, inputs: &[ValueId]) -> Option<(Op, Vec<usize>)> {
+        let fact = new.fact(*inputs.first()?);
+        let rank = fact.shape()?.len();
+        if rank < 3 {
+            return self.follow(new, op, inputs);
+        }
+        match op {
+            Op::Conv(conv) if !conv.channels_last && fact.dtype() == Some(DType::F32) && rank <= 5 => {
+                let mut conv = conv.clone();
+                conv.channels_last = true;
+                let residual = 2 + usize::from(conv.bias);
+                let data = if conv.residual { vec![0, residual] } else { vec![0] };
+                Some((Op::Conv(conv), data))
+            }
+            Op::ConvTranspose(conv) if !conv.channels_last && fact.dtype() == Some(DType::F32) && rank <= 5 => {
+                let mut conv = conv.clone();
+                conv.channels_last = true;
+                Some((Op::ConvTranspose(conv), vec![0]))
+            }
+            _ => self.follow(new, op, inputs),
+        }
+    }
+
+    /// An operator that does not care for the layout follows its operands, if at least one is channels last and the others cost nothing to turn.
+    fn follow(&self, new: &Graph, op: &Op, inputs: &[ValueId]) -> Option<(Op, Vec<usize>)> {
+        let first = inputs.iter().find(|v| self.last.contains_key(v))?;
+        let rank = new.fact(*first).shape()?.len();
+        let (op, data) = op.permuted(&to_last(rank), inputs.len())?;
+        let turns = |&i: &usize| {
+            let value = inputs[i];
+            self.last.contains_key(&value) || new.constant(value).is_some_and(|t| t.len() <= 1 << 16 || t.shape.len() == rank)
+        };
+        let ranks = |&i: &usize| new.fact(inputs[i]).shape().is_some_and(|s| s.len() == rank || (new.constant(inputs[i]).is_some() && s.len() < rank));
+        (data.iter().all(turns) && data.iter().all(ranks)).then_some((op, data))
+    }
+
+    /// A value with its channels last, of the rank of what it is combined with. A single element needs no turning.
+    fn twin(&mut self, new: &mut Graph, value: ValueId, rank: usize, origin: &Origin) -> Result<ValueId, NodeError> {
+        if let Some(&last) = self.last.get(&value) {
+            return Ok(last);
+        }
+        if new.constant(value).is_some_and(|t| t.len() == 1) {
+            return Ok(value);
+        }
+        let raised = raise(new, value, rank, origin)?;
+        let last = new.add(Transpose { perm: to_last(rank) }.into(), &[Some(raised)], origin, &[], &[])?[0];
+        self.last.insert(value, last);
+        Ok(last)
+    }
+}
+
+/// A constant of lower rank than the values it is broadcast with, with axes of one in front.
+fn raise(new: &mut Graph, value: ValueId, rank: usize, origin: &Origin) -> Result<ValueId, NodeError> {
+    let own = new.fact(value).shape().map_or(rank, <[_]>::len);
+    if own >= rank {
+        return Ok(value);
+    }
+    let axes = (0..(rank - own) as i64).collect();
+    Ok(new.add(Reshape::Unsqueeze { axes }.into(), &[Some(value)], origin, &[], &[])?[0])
+}
