@@ -3,8 +3,8 @@
 //! Each such operator is put between two transposes, and what follows is computed on the channels-last value where the operator can say how
 //! ([`Operator::permuted`]), so that transposes remain only where the model enters and leaves the network.
 
-use crate::ir::graph::{Graph, NodeError, Origin, ValueId};
 use crate::ir::DType;
+use crate::ir::graph::{Graph, NodeError, Origin, ValueId};
 use crate::ops::Op;
 use crate::ops::shape::reshape::Reshape;
 use crate::ops::shape::transpose::Transpose;
@@ -38,7 +38,14 @@ pub fn to_first(rank: usize) -> Vec<usize> {
 }
 
 impl Layout {
-    fn node(&mut self, new: &mut Graph, op: &Op, inputs: &[ValueId], origin: &Origin, names: &[std::rc::Rc<str>]) -> Result<Option<Vec<ValueId>>, NodeError> {
+    fn node(
+        &mut self,
+        new: &mut Graph,
+        op: &Op,
+        inputs: &[ValueId],
+        origin: &Origin,
+        names: &[std::rc::Rc<str>],
+    ) -> Result<Option<Vec<ValueId>>, NodeError> {
         let Some((op, data)) = self.channels_last(new, op, inputs) else { return Ok(None) };
         let rank = data.iter().filter_map(|&i| new.fact(inputs[i]).shape().map(<[_]>::len)).max().unwrap_or(0);
         let mut args = Vec::new();
@@ -93,7 +100,9 @@ impl Layout {
             let value = inputs[i];
             self.last.contains_key(&value) || new.constant(value).is_some_and(|t| t.len() <= 1 << 16 || t.shape.len() == rank)
         };
-        let ranks = |&i: &usize| new.fact(inputs[i]).shape().is_some_and(|s| s.len() == rank || (new.constant(inputs[i]).is_some() && s.len() < rank));
+        let ranks = |&i: &usize| {
+            new.fact(inputs[i]).shape().is_some_and(|s| s.len() == rank || (new.constant(inputs[i]).is_some() && s.len() < rank))
+        };
         (data.iter().all(turns) && data.iter().all(ranks)).then_some((op, data))
     }
 

@@ -67,7 +67,9 @@ impl Site<'_> {
     pub fn replace(&mut self, op: impl Into<Op>, inputs: &[ValueId], with: Option<&Origin>) -> Result<Vec<ValueId>, NodeError> {
         let names: Vec<Rc<str>> = self.node.outputs.iter().map(|&v| self.old.values[v].name.clone()).collect();
         let origin = match with {
-            Some(first) => Origin { node: first.node.clone(), operator: format!("{}, {}", first.operator, self.node.origin.operator).into() },
+            Some(first) => {
+                Origin { node: first.node.clone(), operator: format!("{}, {}", first.operator, self.node.origin.operator).into() }
+            }
             None => self.node.origin.clone(),
         };
         let inputs: Vec<Option<ValueId>> = inputs.iter().copied().map(Some).collect();

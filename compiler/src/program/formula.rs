@@ -2,7 +2,7 @@
 //! It prints as a Rust expression over the vector vocabulary, and evaluates here with the portable one.
 
 use onnxc_runtime::error::Fault;
-use onnxc_runtime::math::Math;
+use onnxc_runtime::kernels::words;
 use onnxc_runtime::simd::{Scalar, Simd};
 use serde::{Deserialize, Serialize};
 
@@ -95,9 +95,9 @@ pub struct Formula {
 /// A vector of the portable token.
 type Lanes = <Scalar as Simd>::F32;
 
-/// A row of the tables below: variant, word of the vocabulary (`s.WORD(x)` in generated code, and here).
+/// A row of the tables below: variant, word of the vocabulary (`s.WORD(x)` in generated code).
 macro_rules! words {
-    ($kind:ident($($x:ident),*) $args:tt: $($variant:ident $word:ident,)*) => {
+    ($kind:ident $portable:ident $n:literal: $($variant:ident $word:ident,)*) => {
         impl $kind {
             /// The method of `onnxc_runtime::simd::Simd` or `onnxc_runtime::math::Math` that computes it.
             pub const fn word(self) -> &'static str {
@@ -106,21 +106,30 @@ macro_rules! words {
                 }
             }
 
-            fn apply(self, $($x: Lanes),*) -> Lanes {
+            /// The name of the variant, the same in the runtime.
+            pub const fn variant(self) -> &'static str {
                 match self {
-                    $(Self::$variant => Scalar.$word $args,)*
+                    $(Self::$variant => stringify!($variant),)*
                 }
             }
+
+            fn apply(self, operands: [Lanes; $n]) -> Lanes {
+                let word = match self {
+                    $(Self::$variant => words::$kind::$variant,)*
+                };
+                words::$portable(word, operands)
+            }
         }
+        $crate::param_enum!(words::$kind { $($variant),* });
     };
 }
-words! { Unary(x) (x):
+words! { Unary portable_unary 1:
     Abs abs, Neg neg, Sqrt sqrt, Reciprocal reciprocal, Floor floor, Ceil ceil, Round round_even, Trunc trunc, Sign sign, Exp exp, Log log,
     Log1p log1p, Expm1 expm1, Sin sin, Cos cos, Tan tan, Asin asin, Acos acos, Atan atan, Sinh sinh, Cosh cosh, Tanh tanh, Asinh asinh,
     Acosh acosh, Atanh atanh, Erf erf, Sigmoid sigmoid, Softplus softplus, Relu relu, Gelu gelu, GeluTanh gelu_tanh, Silu silu, Mish mish,
     HardSwish hard_swish, Rsqrt rsqrt,
 }
-words! { Binary(x, y) (x, y):
+words! { Binary portable_binary 2:
     Add add, Sub sub, Mul mul, Div div, Min min_nan, Max max_nan, Pow pow, Fmod fmod, Mod modulo, Less less, LessOrEqual less_or_equal,
     Greater greater, GreaterOrEqual greater_or_equal, Equal equal,
 }
@@ -133,8 +142,8 @@ impl Formula {
             let x = |i: usize| registers.get(i).copied();
             let value = match *instr {
                 Instr::Const(c) => s.splat(c),
-                Instr::Unary(f, a) => f.apply(x(a)?),
-                Instr::Binary(f, a, b) => f.apply(x(a)?, x(b)?),
+                Instr::Unary(f, a) => f.apply([x(a)?]),
+                Instr::Binary(f, a, b) => f.apply([x(a)?, x(b)?]),
                 Instr::MulAdd(a, b, c) => s.mul_add(x(a)?, x(b)?, x(c)?),
                 Instr::Select(a, b, c) => s.choose(x(a)?, x(b)?, x(c)?),
             };

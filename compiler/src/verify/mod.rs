@@ -29,7 +29,12 @@ pub fn verify(graph: &Graph) -> Result<(), NodeError> {
             check(known(&defined, input), graph, Some(node), &format!("input {input} is not defined before {id}"))?;
         }
         for (i, &output) in node.outputs.iter().enumerate() {
-            check(graph.values.get(output).is_some_and(|v| v.def == Def::Node(id, i)), graph, Some(node), "an output is not defined by its node")?;
+            check(
+                graph.values.get(output).is_some_and(|v| v.def == Def::Node(id, i)),
+                graph,
+                Some(node),
+                "an output is not defined by its node",
+            )?;
             defined[output.index()] = true;
         }
         facts(graph, node)?;
@@ -53,7 +58,9 @@ fn facts(graph: &Graph, node: &Node) -> Result<(), NodeError> {
     }
     let inputs = node.inputs.iter().map(|v| v.map(|v| graph.fact(v))).collect();
     let mut infer = Infer::new(&graph.dims, inputs);
-    let Ok(again) = node.op.clone().infer(&mut infer) else { return check(false, graph, Some(node), "a node that was inferred cannot be inferred again") };
+    let Ok(again) = node.op.clone().infer(&mut infer) else {
+        return check(false, graph, Some(node), "a node that was inferred cannot be inferred again");
+    };
     let agree = again.len() == node.outputs.len() && again.iter().zip(&node.outputs).all(|(f, &v)| agrees(f, graph.fact(v), &graph.dims));
     check(agree, graph, Some(node), "the facts of a node's outputs are stale")
 }

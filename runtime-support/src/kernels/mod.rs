@@ -47,3 +47,4 @@ pub mod top_k;
 pub mod transpose;
 pub mod unique;
 mod walk;
+pub mod words;

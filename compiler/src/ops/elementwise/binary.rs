@@ -6,7 +6,7 @@ use crate::lower::{Lower, loop_nest};
 use crate::ops::table::Row;
 use crate::ops::{Infer, Op, OpError, Operator};
 use crate::program::Arg;
-use crate::program::formula::{Binary as F, Formula, Instr};
+use crate::program::formula::Binary as F;
 use serde::{Deserialize, Serialize};
 
 /// What is computed.
@@ -174,8 +174,11 @@ impl Operator for Binary {
         let (a, b) = (cx.input(0)?, cx.input(1)?);
         let out = cx.output(0)?;
         if let (DType::F32, DType::F32, Some(f)) = (a.dtype, out.dtype, self.f.formula()) {
-            cx.fused(&out, &[a, b], Formula { inputs: 2, instrs: vec![Instr::Binary(f, 0, 1)] });
-            return Ok(());
+            let (shape, strides) = loop_nest(&cx.dims(), &out.shape, &[&a.shape, &b.shape]);
+            let strides = strides.into_iter().map(Arg::Usizes);
+            let args = [Arg::Cx, out.write(), a.read(), b.read(), Arg::Usizes(shape)].into_iter().chain(strides);
+            let args = args.chain([Arg::Variant("words::Binary", f.variant())]).collect();
+            return cx.call(crate::kernel!(words::binary(_, _, _, _, _, _, _, _)), args);
         }
         Err(OpError::unsupported("this dtype"))
     }

@@ -6,7 +6,7 @@ use crate::lower::Lower;
 use crate::ops::table::Row;
 use crate::ops::{Infer, Op, OpError, Operator};
 use crate::program::Arg;
-use crate::program::formula::{Formula, Instr, Unary as F};
+use crate::program::formula::Unary as F;
 use serde::{Deserialize, Serialize};
 
 macro_rules! unary {
@@ -59,18 +59,9 @@ impl Operator for Unary {
         let x = cx.input(0)?;
         let out = cx.output(0)?;
         if x.dtype == DType::F32 {
-            cx.fused(&out, &[x], Formula { inputs: 1, instrs: vec![Instr::Unary(self.f, 0)] });
-            return Ok(());
+            let args = vec![Arg::Cx, out.write(), x.read(), Arg::Variant("words::Unary", self.f.variant())];
+            return cx.call(crate::kernel!(words::unary(_, _, _, _)), args);
         }
         Err(OpError::unsupported("this dtype"))
     }
-}
-
-/// The name of the function, the same in the runtime's enum.
-fn variant(f: F) -> &'static str {
-    macro_rules! names {
-        ($($name:ident)*) => { match f { $(F::$name => stringify!($name),)* } };
-    }
-    names!(Abs Neg Sqrt Reciprocal Floor Ceil Round Trunc Sign Exp Log Log1p Expm1 Sin Cos Tan Asin Acos Atan Sinh Cosh Tanh Asinh Acosh Atanh Erf
-        Sigmoid Softplus Relu Gelu GeluTanh Silu Mish HardSwish Rsqrt)
 }

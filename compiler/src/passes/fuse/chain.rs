@@ -115,7 +115,9 @@ fn chain(site: &mut Site<'_>) -> Result<Option<Vec<ValueId>>, NodeError> {
     for (i, &value) in inputs.iter().enumerate() {
         let producer = site.producer(value).filter(|_| site.sole_user(i) && site.shape(value).as_ref() == Some(&shape));
         match producer.and_then(|p| formula_of(site.new, p).map(|f| (f, p))) {
-            Some((inner, producer)) if building.inputs.len() + inner.inputs < MAX_INPUTS && building.instrs.len() + inner.instrs.len() < MAX_INSTRS => {
+            Some((inner, producer))
+                if building.inputs.len() + inner.inputs < MAX_INPUTS && building.instrs.len() + inner.instrs.len() < MAX_INSTRS =>
+            {
                 origin = origin.or(Some(producer.origin.clone()));
                 let reads: Vec<Operand> = producer.inputs.iter().flatten().map(|&v| building.input(site.new, v)).collect();
                 operands.push(building.append(&inner, &reads));
