@@ -58,11 +58,23 @@ impl Model {
     }
 }
 
+/// What leaves a room: its name (or that of a pass) and its text, made when asked for.
+pub type Watch<'a> = &'a mut dyn FnMut(&str, &dyn Fn() -> String);
+
 /// The first rooms: a model as a program.
 pub fn compile_to_program(model: Model, options: &Options) -> Result<program::Program, Report> {
+    compile_watched(model, options, &mut |_, _| ())
+}
+
+/// The first rooms, showing what leaves each (`--dump ROOM`).
+pub fn compile_watched(model: Model, options: &Options, watch: Watch<'_>) -> Result<program::Program, Report> {
     let producer = model.producer();
     let graph = import::import(&model.proto, model.files, options)?;
+    watch("import", &|| ir::text::graph(&graph));
     verify::verify(&graph)?;
-    let graph = passes::run(graph, &mut |_, _| ())?;
-    Ok(lower::lower(&graph, &producer)?)
+    let graph = passes::run(graph, &mut |pass, graph| watch(pass, &|| ir::text::graph(graph)))?;
+    watch("passes", &|| ir::text::graph(&graph));
+    let program = lower::lower(&graph, &producer)?;
+    watch("lower", &|| program::text::program(&program));
+    Ok(program)
 }

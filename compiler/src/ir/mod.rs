@@ -6,6 +6,7 @@ pub mod dtype_text;
 pub mod fact;
 pub mod graph;
 pub mod tensor;
+pub mod text;
 
 pub use dim::{Dim, Dims};
 pub use fact::{Fact, Known, Type};
