@@ -3,6 +3,7 @@
 
 use onnxc_runtime::error::Fault;
 use onnxc_runtime::kernels::words;
+use onnxc_runtime::math::Math;
 use onnxc_runtime::simd::{Scalar, Simd};
 use serde::{Deserialize, Serialize};
 
