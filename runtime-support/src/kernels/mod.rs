@@ -5,6 +5,7 @@ pub mod arith;
 pub mod conv;
 pub mod copy;
 pub mod cumsum;
+pub mod elementwise;
 pub mod fmath;
 mod fold;
 pub mod fused;

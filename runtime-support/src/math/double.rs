@@ -48,6 +48,18 @@ pub fn copysign(x: f64, sign: f64) -> f64 {
     f64::from_bits((x.to_bits() & !(1 << 63)) | (sign.to_bits() & (1 << 63)))
 }
 
+/// The lesser; `a` if either is NaN.
+#[inline(always)]
+pub fn least(a: f64, b: f64) -> f64 {
+    if b < a { b } else { a }
+}
+
+/// The greater; `a` if either is NaN.
+#[inline(always)]
+pub fn greatest(a: f64, b: f64) -> f64 {
+    if b > a { b } else { a }
+}
+
 /// The least whole number not below `x`.
 #[inline(always)]
 pub fn ceil(x: f64) -> f64 {
