@@ -116,7 +116,7 @@ impl BF16 {
 }
 
 /// f64 to f32, rounding to odd, so that a second rounding to a narrower type gives what one rounding would (Boldo and Melquiond, 2008).
-fn round_to_odd(x: f64) -> f32 {
+pub(crate) fn round_to_odd(x: f64) -> f32 {
     let near = x as f32;
     if near as f64 == x || x.is_nan() || near.to_bits() & 1 == 1 {
         return near;

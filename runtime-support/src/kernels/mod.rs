@@ -3,6 +3,7 @@
 pub mod arg_reduce;
 pub mod arith;
 pub mod conv;
+pub mod cast;
 pub mod copy;
 pub mod cumsum;
 pub mod elementwise;
