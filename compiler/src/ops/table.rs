@@ -34,7 +34,11 @@ rows! {
         ArgMin => reduce::arg_reduce::parse,
         AveragePool => nn::pool::parse,
         BatchNormalization => nn::batch_norm::parse,
+        BitwiseNot => elementwise::predicate::parse,
+        Cast => elementwise::cast::parse,
+        CastLike => elementwise::cast::parse_like,
         CenterCropPad => slice::rearrange::parse_center,
+        Clip => elementwise::compose::parse_clip,
         Col2Im => slice::rearrange::parse_col2im,
         Compress => select::compress::parse,
         Concat => slice::concat::parse,
@@ -44,13 +48,13 @@ rows! {
         Conv => nn::conv::parse_conv,
         ConvInteger => quant::conv::parse_integer,
         ConvTranspose => nn::conv::parse_transpose,
-        DequantizeLinear => quant::linear::parse_dequantize,
-        DynamicQuantizeLinear => quant::dynamic::parse,
-        Einsum => linear::einsum::parse,
         CumProd => select::cum_sum::parse,
         CumSum => select::cum_sum::parse,
         DepthToSpace => slice::rearrange::parse_blocks,
+        DequantizeLinear => quant::linear::parse_dequantize,
         Dropout => slice::dropout::parse,
+        DynamicQuantizeLinear => quant::dynamic::parse,
+        Einsum => linear::einsum::parse,
         Expand => shape::expand::parse,
         EyeLike => make::one_hot::parse_eye_like,
         Flatten => shape::reshape::parse_flatten,
@@ -58,6 +62,7 @@ rows! {
         Gather => slice::gather::parse_gather,
         GatherElements => slice::gather::parse_elements,
         GatherND => slice::gather::parse_nd,
+        Gelu => elementwise::compose::parse_gelu,
         Gemm => linear::matmul::parse_gemm,
         GlobalAveragePool => nn::pool::parse_global,
         GlobalLpPool => nn::pool::parse_global,
@@ -67,6 +72,8 @@ rows! {
         Identity => shape::identity::parse,
         If => control::if_::parse,
         InstanceNormalization => nn::group_norm::parse_instance,
+        IsInf => elementwise::predicate::parse,
+        IsNaN => elementwise::predicate::parse,
         LRN => nn::lp_norm::parse_lrn,
         LSTM => recurrent::layer::parse,
         LayerNormalization => nn::norm::parse_layer,
@@ -77,13 +84,16 @@ rows! {
         MatMul => linear::matmul::parse_matmul,
         MatMulInteger => quant::matmul::parse_integer,
         MaxPool => nn::pool::parse,
+        Mean => elementwise::compose::parse_mean,
         MeanVarianceNormalization => nn::lp_norm::parse_mean_variance,
         NonMaxSuppression => select::suppress::parse,
         NonZero => select::nonzero::parse,
+        Not => elementwise::predicate::parse,
         OneHot => make::one_hot::parse_one_hot,
         Optional => object::optional::parse,
         OptionalGetElement => object::optional::parse_get,
         OptionalHasElement => object::optional::parse_has,
+        PRelu => elementwise::compose::parse_prelu,
         Pad => slice::pad::parse,
         QLinearConv => quant::conv::parse_qlinear,
         QLinearMatMul => quant::matmul::parse_qlinear,
@@ -120,6 +130,7 @@ rows! {
         Size => shape::shape_of::parse_size,
         Slice => slice::slice::parse,
         Softmax => nn::softmax::parse,
+        Softsign => elementwise::compose::parse_softsign,
         SpaceToDepth => slice::rearrange::parse_blocks,
         Split => slice::split::parse,
         SplitToSequence => object::sequence::parse_split,
@@ -132,6 +143,7 @@ rows! {
         Unique => select::unique::parse,
         Unsqueeze => shape::reshape::parse_unsqueeze,
         Upsample => slice::resize::parse_upsample,
+        Where => elementwise::where_::parse,
     }
 }
 
@@ -141,6 +153,7 @@ pub fn find(domain: &str, name: &str) -> Option<&'static Row> {
     ROWS.iter()
         .find(|r| r.name == name && r.domain == domain)
         .or_else(|| elementwise::unary::ROWS.iter().find(|r| r.name == name && r.domain == domain))
+        .or_else(|| elementwise::parametric::ROWS.iter().find(|r| r.name == name && r.domain == domain))
         .or_else(|| elementwise::binary::ROWS.iter().find(|r| r.name == name && r.domain == domain))
 }
 

@@ -180,7 +180,21 @@ impl Operator for Binary {
             let args = args.chain([Arg::Variant("words::Binary", f.variant())]).collect();
             return cx.call(crate::kernel!(words::binary(_, _, _, _, _, _, _, _)), args);
         }
-        Err(OpError::unsupported("this dtype"))
+        let (shape, strides) = loop_nest(&cx.dims(), &out.shape, &[&a.shape, &b.shape]);
+        let args = [out.write(), a.read(), b.read(), Arg::Usizes(shape)].into_iter().chain(strides.into_iter().map(Arg::Usizes));
+        let with = |kind, name| args.clone().chain([Arg::Variant(kind, name)]).collect::<Vec<_>>();
+        let name = self.f.variant();
+        match (self.f.compares(), a.dtype) {
+            (true, DType::String) => cx.call(crate::kernel!(elementwise::equal_strings(_, _, _, _, _, _)), args.collect()),
+            (true, _) => {
+                let kernel = crate::kernel!(elementwise::compare(_, _, _, _, _, _, _) for ordered(a.dtype));
+                cx.call(kernel, with("elementwise::CompareOp", name))
+            }
+            (false, DType::Bool) => cx.call(crate::kernel!(elementwise::logic(_, _, _, _, _, _, _)), with("elementwise::LogicOp", name)),
+            (false, _) => {
+                cx.call(crate::kernel!(elementwise::binary(_, _, _, _, _, _, _) for num(a.dtype)), with("elementwise::BinaryOp", name))
+            }
+        }
     }
 }
 
@@ -197,3 +211,7 @@ fn decided(cx: &Infer<'_>) -> Option<bool> {
         None
     }
 }
+
+crate::param_enum!(elementwise::BinaryOp { Add, Sub, Mul, Div, Min, Max, Pow, Mod, Fmod, BitAnd, BitOr, BitXor, ShiftLeft, ShiftRight });
+crate::param_enum!(elementwise::CompareOp { Less, LessOrEqual, Greater, GreaterOrEqual, Equal });
+crate::param_enum!(elementwise::LogicOp { And, Or, Xor });

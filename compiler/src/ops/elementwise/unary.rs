@@ -62,6 +62,12 @@ impl Operator for Unary {
             let args = vec![Arg::Cx, out.write(), x.read(), Arg::Variant("words::Unary", self.f.variant())];
             return cx.call(crate::kernel!(words::unary(_, _, _, _)), args);
         }
-        Err(OpError::unsupported("this dtype"))
+        let args = vec![out.write(), x.read(), Arg::Variant("elementwise::UnaryOp", self.f.variant())];
+        cx.call(crate::kernel!(elementwise::unary(_, _, _) for num(x.dtype)), args)
     }
 }
+
+crate::param_enum!(elementwise::UnaryOp {
+    Abs, Neg, Sqrt, Reciprocal, Floor, Ceil, Round, Trunc, Sign, Exp, Log, Log1p, Expm1, Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Tanh, Asinh,
+    Acosh, Atanh, Erf, Sigmoid, Softplus, Relu, Gelu, GeluTanh, Silu, Mish, HardSwish, Rsqrt, BitNot
+});

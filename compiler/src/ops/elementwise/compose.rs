@@ -1,0 +1,83 @@
+//! Elementwise operators that are others put together: `Clip`, `Mean`, `PRelu`, `Softsign`, `Gelu`.
+
+use super::binary::{Binary, BinaryFn};
+use super::unary::Unary;
+use crate::import::Parse;
+use crate::ir::ValueId;
+use crate::ops::OpError;
+use crate::program::formula::Unary as F;
+
+fn pair(cx: &mut Parse<'_>, f: BinaryFn, a: ValueId, b: ValueId) -> Result<ValueId, OpError> {
+    cx.add(Binary { f }, &[a, b])
+}
+
+/// ONNX `Clip`: the bounds are attributes before opset 11. The lower bound is applied first, as the standard says.
+pub fn parse_clip(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let mut x = cx.input(0)?;
+    let dtype = cx.dtype(x)?;
+    let (low, high) = if cx.opset() < 11 {
+        let bound = |cx: &mut Parse<'_>, name: &str| match cx.opt_float(name)? {
+            Some(value) => cx.scalar(dtype, f64::from(value)).map(Some),
+            None => Ok(None),
+        };
+        (bound(cx, "min")?, bound(cx, "max")?)
+    } else {
+        (cx.opt_input(1)?, cx.opt_input(2)?)
+    };
+    if let Some(low) = low {
+        x = pair(cx, BinaryFn::Max, x, low)?;
+    }
+    if let Some(high) = high {
+        x = pair(cx, BinaryFn::Min, x, high)?;
+    }
+    Ok(vec![x])
+}
+
+/// ONNX `Mean`: of any number of tensors, broadcast.
+pub fn parse_mean(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let inputs = cx.all_inputs()?;
+    let (&first, rest) = inputs.split_first().ok_or_else(|| OpError::invalid("at least one input is needed"))?;
+    let mut sum = first;
+    for &next in rest {
+        sum = pair(cx, BinaryFn::Add, sum, next)?;
+    }
+    let dtype = cx.dtype(first)?;
+    let count = cx.scalar(dtype, inputs.len() as f64)?;
+    pair(cx, BinaryFn::Div, sum, count).map(|v| vec![v])
+}
+
+/// ONNX `PRelu`: `max(x, 0) + slope * min(x, 0)`; before opset 7 a slope per channel is aligned at axis 1.
+pub fn parse_prelu(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let (x, mut slope) = (cx.input(0)?, cx.input(1)?);
+    let (dtype, rank) = (cx.dtype(x)?, cx.rank(x)?);
+    if cx.opset() < 7 && cx.rank(slope)? == 1 && rank > 2 && cx.shape(slope)?[0] != cx.dims().int(1) {
+        let axes = (1..rank as i64 - 1).collect();
+        slope = cx.add(crate::ops::shape::reshape::Reshape::Unsqueeze { axes }, &[slope])?;
+    }
+    let zero = cx.scalar(dtype, 0.0)?;
+    let above = pair(cx, BinaryFn::Max, x, zero)?;
+    let below = pair(cx, BinaryFn::Min, x, zero)?;
+    let scaled = pair(cx, BinaryFn::Mul, slope, below)?;
+    pair(cx, BinaryFn::Add, above, scaled).map(|v| vec![v])
+}
+
+/// ONNX `Softsign`: `x / (1 + |x|)`.
+pub fn parse_softsign(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let x = cx.input(0)?;
+    let dtype = cx.dtype(x)?;
+    let magnitude = cx.add(Unary { f: F::Abs }, &[x])?;
+    let one = cx.scalar(dtype, 1.0)?;
+    let below = pair(cx, BinaryFn::Add, one, magnitude)?;
+    pair(cx, BinaryFn::Div, x, below).map(|v| vec![v])
+}
+
+/// ONNX `Gelu`.
+pub fn parse_gelu(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let f = match cx.string("approximate", "none")?.as_str() {
+        "none" => F::Gelu,
+        "tanh" => F::GeluTanh,
+        other => return Err(OpError::invalid(format!("approximate is `{other}`"))),
+    };
+    let x = cx.input(0)?;
+    cx.add(Unary { f }, &[x]).map(|v| vec![v])
+}
