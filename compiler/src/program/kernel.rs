@@ -37,7 +37,7 @@ impl std::fmt::Debug for Kernel {
 }
 
 /// See the module's documentation. Dtype sets: `any` (strings too; plain types by width), `num` (ints and f32/f64 and halves), `ordered` (`num` and
-/// bool), `order` (those and strings), `quantized` (what QuantizeLinear makes), `int`, `float` (f32, f64, f16, bf16),
+/// bool), `order` (those and strings), `quantized` (what QuantizeLinear makes), `int`, `source` (everything but strings and complex numbers), `extended` (`float` and the 8-bit floats), `float` (f32, f64, f16, bf16),
 /// `real` (f32, f64). `Option<Kernel>`: `None` if the dtype is not in the set.
 #[macro_export]
 macro_rules! kernel {
@@ -82,6 +82,18 @@ macro_rules! kernel {
     (@set order $dtype:expr, $t:ident => $body:expr) => {
         $crate::kernel!(@rows $dtype, $t => $body; F32 f32, F64 f64, F16 onnxc_runtime::float::F16, BF16 onnxc_runtime::float::BF16,
             I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64, Bool onnxc_runtime::element::Bool, String String)
+    };
+    (@set extended $dtype:expr, $t:ident => $body:expr) => {
+        $crate::kernel!(@rows $dtype, $t => $body; F32 f32, F64 f64, F16 onnxc_runtime::float::F16, BF16 onnxc_runtime::float::BF16,
+            F8E4M3FN onnxc_runtime::float::F8E4M3FN, F8E4M3FNUZ onnxc_runtime::float::F8E4M3FNUZ, F8E5M2 onnxc_runtime::float::F8E5M2,
+            F8E5M2FNUZ onnxc_runtime::float::F8E5M2FNUZ)
+    };
+    (@set source $dtype:expr, $t:ident => $body:expr) => {
+        $crate::kernel!(@rows $dtype, $t => $body; F32 f32, F64 f64, F16 onnxc_runtime::float::F16, BF16 onnxc_runtime::float::BF16,
+            F8E4M3FN onnxc_runtime::float::F8E4M3FN, F8E4M3FNUZ onnxc_runtime::float::F8E4M3FNUZ, F8E5M2 onnxc_runtime::float::F8E5M2,
+            F8E5M2FNUZ onnxc_runtime::float::F8E5M2FNUZ, F8E8M0 onnxc_runtime::float::F8E8M0, F4E2M1 onnxc_runtime::float::F4E2M1,
+            I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64, I4 onnxc_runtime::element::I4, U4 onnxc_runtime::element::U4,
+            I2 onnxc_runtime::element::I2, U2 onnxc_runtime::element::U2, Bool onnxc_runtime::element::Bool)
     };
     (@set int $dtype:expr, $t:ident => $body:expr) => {
         $crate::kernel!(@rows $dtype, $t => $body; I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64)

@@ -105,8 +105,45 @@ pub fn call(cx: &mut Lower<'_>, out: &Operand, x: &Operand, saturate: bool) -> R
     call_with(cx, out, x, saturate, "up")
 }
 
+crate::param_enum!(cast::Round { Up, Down, Nearest });
+
+/// One row a target: dtype, kernel, and whether it is told to saturate.
+macro_rules! targets {
+    ($from:expr, $to:expr; $($dtype:ident $kernel:ident ($($arg:tt),*),)*) => {
+        match $to {
+            $(DType::$dtype => crate::kernel!(cast::$kernel($($arg),*) for source($from)),)*
+            _ => None,
+        }
+    };
+}
+
 fn call_with(cx: &mut Lower<'_>, out: &Operand, x: &Operand, saturate: bool, round_mode: &str) -> Result<(), OpError> {
-    let _ = (saturate, round_mode);
-    let kernel: Option<Kernel> = None;
-    cx.call(kernel, vec![out.write(), x.read(), Arg::Bool(saturate)])
+    let mut args = vec![out.write(), x.read()];
+    if matches!(out.dtype, DType::F8E4M3FN | DType::F8E4M3FNUZ | DType::F8E5M2 | DType::F8E5M2FNUZ | DType::F8E8M0) {
+        args.push(Arg::Bool(saturate));
+    }
+    if out.dtype == DType::F8E8M0 {
+        let round = match round_mode {
+            "up" => "Up",
+            "down" => "Down",
+            "nearest" => "Nearest",
+            other => return Err(OpError::invalid(format!("round_mode is `{other}`"))),
+        };
+        args.push(Arg::Variant("cast::Round", round));
+    }
+    cx.call(kernel(x.dtype, out.dtype), args)
+}
+
+fn kernel(from: DType, to: DType) -> Option<Kernel> {
+    match (from, to) {
+        (DType::String, DType::String) => crate::kernel!(copy::copy(_, _) for any(from)),
+        (DType::String, _) => crate::kernel!(cast::from_strings(_, _) for source(to)),
+        (_, DType::String) => crate::kernel!(cast::to_strings(_, _) for source(from)),
+        _ => targets! { from, to;
+            F32 to_f32(_, _), F64 to_f64(_, _), F16 to_f16(_, _), BF16 to_bf16(_, _), F8E4M3FN to_f8e4m3fn(_, _, _),
+            F8E4M3FNUZ to_f8e4m3fnuz(_, _, _), F8E5M2 to_f8e5m2(_, _, _), F8E5M2FNUZ to_f8e5m2fnuz(_, _, _), F8E8M0 to_f8e8m0(_, _, _, _),
+            F4E2M1 to_f4e2m1(_, _), I8 to_i8(_, _), I16 to_i16(_, _), I32 to_i32(_, _), I64 to_i64(_, _), U8 to_u8(_, _), U16 to_u16(_, _),
+            U32 to_u32(_, _), U64 to_u64(_, _), I4 to_i4(_, _), U4 to_u4(_, _), I2 to_i2(_, _), U2 to_u2(_, _), Bool to_bool(_, _),
+        },
+    }
 }
