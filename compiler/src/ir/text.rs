@@ -71,7 +71,11 @@ fn tensor(tensor: &Tensor) -> String {
     if let Some(strings) = tensor.as_strings() {
         return format!("{strings:?}");
     }
-    tensor.to_i64s().map(|v| format!("{v:?}")).or_else(|| tensor.to_f64s().map(|v| format!("{v:?}"))).unwrap_or_else(|| format!("0x{}", hex(tensor.bytes())))
+    tensor
+        .to_i64s()
+        .map(|v| format!("{v:?}"))
+        .or_else(|| tensor.to_f64s().map(|v| format!("{v:?}")))
+        .unwrap_or_else(|| format!("0x{}", hex(tensor.bytes())))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,6 +1,6 @@
 //! The ONNX operators: one row each, from domain and name to the function that translates a node into core operators.
 
-use super::{control, elementwise, linear, make, nn, object, quant, recurrent, reduce, select, shape, slice, OpError};
+use super::{OpError, control, elementwise, linear, make, nn, object, quant, recurrent, reduce, select, shape, slice};
 use crate::import::Functions;
 use crate::import::{Parse, canonical_domain};
 use crate::ir::ValueId;

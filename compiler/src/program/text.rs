@@ -33,10 +33,18 @@ fn steps(out: &mut String, program: &Program, list: &[Step], indent: &str) {
             }
             Action::Fused(fused) => {
                 let inputs: Vec<String> = fused.inputs.iter().map(|(v, _)| view(program, *v)).collect();
-                writeln!(out, "{indent}fused {:?} {} <- {}  # {:?}", fused.formula.instrs, view(program, fused.out), inputs.join(", "), step.node)
+                writeln!(
+                    out,
+                    "{indent}fused {:?} {} <- {}  # {:?}",
+                    fused.formula.instrs,
+                    view(program, fused.out),
+                    inputs.join(", "),
+                    step.node
+                )
             }
             Action::Assign(pairs) => {
-                let texts: Vec<String> = pairs.iter().map(|(s, d)| format!("{} = {}", program.dims.info(*s).name, program.dims.show(*d))).collect();
+                let texts: Vec<String> =
+                    pairs.iter().map(|(s, d)| format!("{} = {}", program.dims.info(*s).name, program.dims.show(*d))).collect();
                 writeln!(out, "{indent}{}", texts.join(", "))
             }
             Action::Require(condition) => writeln!(out, "{indent}require {condition:?}"),
@@ -71,7 +79,9 @@ fn arg(program: &Program, a: &Arg) -> String {
         Arg::OutObject { buffer, .. } => format!("out {buffer}"),
         Arg::Usize(d) | Arg::I64(d) => program.dims.show(*d).to_string(),
         Arg::Usizes(d) | Arg::I64s(d) => format!("[{}]", dims(d)),
-        Arg::Struct(_, fields) => format!("{{{}}}", fields.iter().map(|(n, a)| format!("{n}: {}", arg(program, a))).collect::<Vec<_>>().join(", ")),
+        Arg::Struct(_, fields) => {
+            format!("{{{}}}", fields.iter().map(|(n, a)| format!("{n}: {}", arg(program, a))).collect::<Vec<_>>().join(", "))
+        }
         Arg::Array(items) => format!("[{}]", items.iter().map(|a| arg(program, a)).collect::<Vec<_>>().join(", ")),
         Arg::Present(inner) => arg(program, inner),
         Arg::Variant(_, name) => (*name).to_owned(),

@@ -24,7 +24,8 @@ impl Operator for Where {
             return Err(OpError::invalid(format!("the condition must be bool and the values of one dtype, they are {a} and {b}")));
         }
         let shape = cx.broadcast(&[cx.shape(0)?, cx.shape(1)?, cx.shape(2)?]);
-        if let (Some(condition), Some(x), Some(y), true) = (cx.constant(0), cx.elements(1), cx.elements(2), shape.len() <= 1 && a.is_int()) {
+        if let (Some(condition), Some(x), Some(y), true) = (cx.constant(0), cx.elements(1), cx.elements(2), shape.len() <= 1 && a.is_int())
+        {
             let count = condition.len().max(x.len()).max(y.len());
             let at = |v: &[Option<Dim>], i: usize| v.get(if v.len() == 1 { 0 } else { i }).copied().flatten();
             let truth = |i: usize| condition.bytes().get(if condition.len() == 1 { 0 } else { i }).is_some_and(|&b| b != 0);

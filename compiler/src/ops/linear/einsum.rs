@@ -87,7 +87,11 @@ impl Equation {
         };
         let known = output.iter().all(|l| inputs.iter().flatten().any(|i| i == l));
         let distinct = output.iter().enumerate().all(|(i, l)| !output[..i].contains(l));
-        if known && distinct { Ok(Self { inputs, output }) } else { Err(OpError::invalid("the result has a label twice, or one that no operand has")) }
+        if known && distinct {
+            Ok(Self { inputs, output })
+        } else {
+            Err(OpError::invalid("the result has a label twice, or one that no operand has"))
+        }
     }
 
     /// The ellipsis's axes, then the letters that occur once, in the order of the alphabet.
@@ -108,7 +112,8 @@ fn labels(term: &str, dots: usize) -> Result<Vec<Label>, OpError> {
     let bad = || OpError::invalid(format!("`{term}` is not a list of letters with at most one ellipsis"));
     let (before, after) = term.split_once("...").unwrap_or((term, ""));
     let ellipsis = (0..dots).map(|i| ELLIPSIS - (dots - i) as Label);
-    let letters = |text: &str| text.chars().map(|c| if c.is_ascii_alphabetic() { Ok(c as Label) } else { Err(bad()) }).collect::<Result<Vec<_>, _>>();
+    let letters =
+        |text: &str| text.chars().map(|c| if c.is_ascii_alphabetic() { Ok(c as Label) } else { Err(bad()) }).collect::<Result<Vec<_>, _>>();
     Ok(letters(before)?.into_iter().chain(ellipsis).chain(letters(after)?).collect())
 }
 

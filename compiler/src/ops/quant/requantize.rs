@@ -50,9 +50,8 @@ impl Operator for Requantize {
             let scale = cx.input(i)?;
             scales.push(cx.converted(scale, DType::F32)?.read());
         }
-        let mut given = |i: usize| -> Result<Arg, OpError> {
-            Ok(if cx.has(i) { Arg::Present(Box::new(cx.input(i)?.read())) } else { Arg::Absent })
-        };
+        let mut given =
+            |i: usize| -> Result<Arg, OpError> { Ok(if cx.has(i) { Arg::Present(Box::new(cx.input(i)?.read())) } else { Arg::Absent }) };
         let (zero, bias) = (given(4)?, given(5)?);
         let sizes = self.sizes(&cx.dims(), &sums.shape).map(Arg::Usize);
         let args = [Arg::Cx, out.write(), sums.read(), bias].into_iter().chain(scales).chain([zero]).chain(sizes).collect();

@@ -36,14 +36,8 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     }
     let (alphas, betas) = (cx.floats("activation_alpha")?.unwrap_or_default(), cx.floats("activation_beta")?.unwrap_or_default());
     let (activations, parameters) = activation::resolve(&names, &alphas, &betas)?;
-    let layer = Recurrent {
-        kind,
-        direction,
-        batch_first: cx.flag("layout", false)?,
-        activations,
-        parameters,
-        clip: cx.float("clip", 0.0)?,
-    };
+    let layer =
+        Recurrent { kind, direction, batch_first: cx.flag("layout", false)?, activations, parameters, clip: cx.float("clip", 0.0)? };
     let (x, w, r) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
     let columns = cx.add(DimsOf { elements: vec![(1, vec![(0, 0), (0, 1)]), (1, vec![(0, 2)])] }, &[w])?;
     let w = cx.add(Reshape::To { allow_zero: true }, &[w, columns])?;
@@ -122,9 +116,7 @@ impl Recurrent {
     /// Steps, sequences, hidden units.
     fn sizes(&self, product: &[Dim], r: &[Dim]) -> Result<[Dim; 3], OpError> {
         match (product, r) {
-            (&[first, second, _], &[_, _, hidden]) => {
-                Ok(if self.batch_first { [second, first, hidden] } else { [first, second, hidden] })
-            }
+            (&[first, second, _], &[_, _, hidden]) => Ok(if self.batch_first { [second, first, hidden] } else { [first, second, hidden] }),
             _ => Err(OpError::invalid("X, W and R must have three axes")),
         }
     }
@@ -140,7 +132,13 @@ impl Operator for Recurrent {
         cx.require_equal(r[1], rows, "R's rows and the gates times the hidden units");
         let columns = cx.dims.mul(rows, directions);
         cx.require_equal(x[2], columns, "W's rows and the gates times the hidden units");
-        for (i, dims) in [(2, vec![directions, rows, cx.int(2)]), (3, vec![batch]), (4, vec![directions, batch, hidden]), (5, vec![directions, batch, hidden]), (6, vec![directions, hidden, cx.int(3)])] {
+        for (i, dims) in [
+            (2, vec![directions, rows, cx.int(2)]),
+            (3, vec![batch]),
+            (4, vec![directions, batch, hidden]),
+            (5, vec![directions, batch, hidden]),
+            (6, vec![directions, hidden, cx.int(3)]),
+        ] {
             if cx.has(i) {
                 let (given, wanted) = (cx.dims.product(&cx.shape(i)?), cx.dims.product(&dims));
                 cx.require_equal(given, wanted, "the sizes of a recurrent layer's operands");
@@ -207,9 +205,7 @@ impl Operator for Recurrent {
         match (self.kind, tuned) {
             (Kind::Rnn, true) => cx.call(crate::kernel!(recurrent::rnn(_, _, _, _, _, _, _, _, _, _, _, _, _)), args),
             (Kind::Gru { .. }, true) => cx.call(crate::kernel!(recurrent::gru(_, _, _, _, _, _, _, _, _, _, _, _, _, _)), args),
-            (Kind::Lstm { .. }, true) => {
-                cx.call(crate::kernel!(recurrent::lstm(_, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _)), args)
-            }
+            (Kind::Lstm { .. }, true) => cx.call(crate::kernel!(recurrent::lstm(_, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _)), args),
             (Kind::Rnn, false) => cx.call(crate::kernel!(recurrent::rnn_any(_, _, _, _, _, _, _, _, _, _, _, _) for float(x.dtype)), args),
             (Kind::Gru { .. }, false) => {
                 cx.call(crate::kernel!(recurrent::gru_any(_, _, _, _, _, _, _, _, _, _, _, _, _) for float(x.dtype)), args)

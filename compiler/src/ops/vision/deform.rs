@@ -7,19 +7,7 @@ use crate::ops::{Infer, OpError, Operator};
 use crate::program::Arg;
 use serde::{Deserialize, Serialize};
 
-crate::param_struct!(region::Deform {
-    batch,
-    channels,
-    input,
-    filters,
-    output,
-    kernel,
-    strides,
-    pads,
-    dilations,
-    groups,
-    offset_groups
-});
+crate::param_struct!(region::Deform { batch, channels, input, filters, output, kernel, strides, pads, dilations, groups, offset_groups });
 
 /// ONNX `DeformConv`, over two spatial axes.
 pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {

@@ -117,7 +117,8 @@ impl Operator for AffineGrid {
         let (rank_dim, next) = (cx.int(rank), cx.int(rank + 1));
         cx.require_equal(theta[1], rank_dim, "the rows of theta");
         cx.require_equal(columns, next, "the columns of theta");
-        let batch = if cx.dims.at_entry(size[0]) { cx.require_equal(batch, size[0], "the batches of theta and of the size") } else { batch };
+        let batch =
+            if cx.dims.at_entry(size[0]) { cx.require_equal(batch, size[0], "the batches of theta and of the size") } else { batch };
         Ok(vec![Fact::tensor(cx.dtype(0)?, [&[batch], &size[2..], &[rank_dim]].concat())])
     }
 

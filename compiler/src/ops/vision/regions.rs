@@ -109,10 +109,8 @@ impl Operator for Regions {
                     ],
                 )
             }
-            _ => cx.call(
-                crate::kernel!(region::max_roi_pool(_, _, _, _) for float(x.dtype)),
-                vec![out.write(), x.read(), rois.read(), sizes],
-            ),
+            _ => cx
+                .call(crate::kernel!(region::max_roi_pool(_, _, _, _) for float(x.dtype)), vec![out.write(), x.read(), rois.read(), sizes]),
         }
     }
 }
