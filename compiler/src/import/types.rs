@@ -28,7 +28,11 @@ pub fn input_fact(input: &ValueInfoProto, index: usize, dims: &Dims, options: &O
             named(&format!("{prefix}_{}", unnamed - 1))
         }
     };
-    let mut fact = Fact::of(convert(ty, &mut dim).ok_or_else(|| format!("input `{}` has a type that onnxc does not know", input.name))?);
+    // The elements of a sequence, and what an optional holds, are only seen when they are taken out.
+    let tensor = matches!(ty.value, Some(TypeKind::Tensor(_)));
+    let mut any = |_: Option<&DimensionValue>| dims.fresh(0).1;
+    let dim: &mut dyn FnMut(Option<&DimensionValue>) -> Dim = if tensor { &mut dim } else { &mut any };
+    let mut fact = Fact::of(convert(ty, dim).ok_or_else(|| format!("input `{}` has a type that onnxc does not know", input.name))?);
     if let Some(given) = options.input_shape(&input.name) {
         let Type::Tensor(_, shape) = &mut fact.ty else {
             return Err(format!("--input-shape names `{}`, which is not a tensor", input.name));

@@ -98,6 +98,7 @@ impl Loop {
 
 impl Operator for Loop {
     fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
+        let outer_symbols = cx.dims.symbols().len();
         if self.general.outputs.len() <= self.carried {
             return Err(OpError::invalid(format!("the body must give a condition and {} carried values", self.carried)));
         }
@@ -125,9 +126,11 @@ impl Operator for Loop {
             _ => counter,
         };
         let mut facts: Vec<Fact> = carried.iter().cloned().map(Fact::of).collect();
+        // A dim of a stacked value that is made of the loop's own symbols means something else once they have moved on.
+        let lasting = |d: &Dim| if cx.dims.symbols_of(*d).iter().any(|s| s.index() >= outer_symbols) { cx.fresh() } else { *d };
         for (_, value) in &body.outputs[1 + self.carried..] {
             facts.push(match &body.fact(*value).ty {
-                Type::Tensor(dtype, Some(shape)) => Fact::tensor(*dtype, [vec![count], shape.clone()].concat()),
+                Type::Tensor(dtype, Some(shape)) => Fact::tensor(*dtype, [count].into_iter().chain(shape.iter().map(lasting)).collect()),
                 Type::Tensor(dtype, None) => Fact::unranked(*dtype),
                 _ => return Err(OpError::invalid("only tensors can be stacked")),
             });
@@ -324,10 +327,11 @@ fn carry(cx: &mut Lower<'_>, from: Place, to: Place) -> Result<(), OpError> {
 
 /// Writes a trip's value to its place in output `k`.
 fn stack(cx: &mut Lower<'_>, k: usize, place: Place, ty: &Type, counter: Dim) -> Result<(), OpError> {
-    let (Place::Tensor(view), Type::Tensor(dtype, Some(_))) = (place, ty) else {
+    let (Place::Tensor(view), Type::Tensor(dtype, Some(shape))) = (place, ty) else {
         return Err(OpError::unsupported("a stacked tensor of unknown rank").help("declare its rank in the model (value_info)"));
     };
     let out = cx.output(k)?;
+    cx.set(&out.shape[1..], shape);
     let offset = cx.dims().mul(counter, view.len);
     let target = View { offset, len: view.len, ..out.view };
     cx.call(crate::kernel!(copy::copy(_, _) for any(*dtype)), vec![Arg::Out { view: target, update: true }, Arg::In(view)])

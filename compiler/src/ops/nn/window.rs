@@ -72,7 +72,10 @@ impl Window {
         };
         let kernel = match (cx.ints("kernel_shape")?, kernel) {
             (Some(k), _) | (None, Some(k)) => k,
-            (None, None) => return Err(OpError::invalid("the attribute `kernel_shape` is missing")),
+            (None, None) => {
+                return Err(OpError::unsupported("a window whose size is only known when the model runs")
+                    .help("give the weights static dims, or set kernel_shape"));
+            }
         };
         if kernel.len() != spatial {
             return Err(OpError::invalid(format!("kernel_shape has {} values for {spatial} spatial axes", kernel.len())));
