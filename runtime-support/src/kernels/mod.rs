@@ -2,8 +2,8 @@
 
 pub mod arg_reduce;
 pub mod arith;
-pub mod conv;
 pub mod cast;
+pub mod conv;
 pub mod copy;
 pub mod cumsum;
 pub mod elementwise;
@@ -36,14 +36,13 @@ pub mod reduce_f32;
 pub mod region;
 pub mod resize;
 pub mod scatter;
-#[cfg(feature = "alloc")]
 pub mod sequence;
 pub mod shape;
 pub mod slice;
 pub mod softmax;
 pub mod softmax_f32;
-#[cfg(feature = "alloc")]
 pub mod text;
+mod thin;
 pub mod tile;
 pub mod top_k;
 pub mod transpose;

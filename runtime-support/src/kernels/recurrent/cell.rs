@@ -4,11 +4,12 @@
 //! Blocks are independent, so directions and sequences are split over threads.
 
 use super::function::{Function, functions};
-use super::panels::{Rows, accumulate, packed_len, padded};
+use super::panels::{packed_len, padded};
 use super::{Layer, Operands};
 use crate::cx::Cx;
 use crate::error::Fault;
 use crate::kernels::fold;
+use crate::kernels::thin::{PANEL, Thin, accumulate};
 use crate::simd::{Simd, WithSimd, dispatch};
 
 /// The scratch that the tuned kernels need.
@@ -198,19 +199,33 @@ impl Plan<'_> {
         }
         let matrix = pad * hidden;
         let packed = &self.packed[d * gates * matrix..][..gates * matrix];
-        let rows = Rows { base: scratch.as_mut_ptr(), stride: block, count: scratch.len() / block, a: gates * pad, out: 0 };
+        let base = scratch.as_mut_ptr();
+        let product = Thin {
+            a: base.wrapping_add(gates * pad),
+            a_stride: block,
+            out: base,
+            out_stride: block,
+            rows: scratch.len() / block,
+            k: hidden,
+            columns: gates * pad,
+            b: packed.as_ptr(),
+            b_row: PANEL,
+            b_panel: hidden * PANEL,
+        };
         let two_products = self.kind == Kind::Gru { linear_before_reset: false };
         // SAFETY: a block is the gates' `gates * pad` sums, then the state's `pad` factors, of which `hidden` are read.
-        unsafe { accumulate(s, rows, &packed[..if two_products { 2 } else { gates } * matrix], hidden) };
+        unsafe { accumulate(s, Thin { columns: if two_products { 2 } else { gates } * pad, ..product }) };
         if two_products {
             for (i, row) in scratch.chunks_exact_mut(block).enumerate() {
                 if step < self.operands.len(b + i, layer.seq) {
                     self.reset(s, row, d, pad);
                 }
             }
-            let rows = Rows { base: scratch.as_mut_ptr(), a: (gates + 2) * pad, out: 2 * pad, ..rows };
+            let base = scratch.as_mut_ptr();
+            let (a, out) = (base.wrapping_add((gates + 2) * pad), base.wrapping_add(2 * pad));
+            let product = Thin { a, out, columns: pad, b: packed[2 * matrix..].as_ptr(), ..product };
             // SAFETY: the third gate's sums are added to, the spare vector is read.
-            unsafe { accumulate(s, rows, &packed[2 * matrix..], hidden) };
+            unsafe { accumulate(s, product) };
         }
         for (i, row) in scratch.chunks_exact_mut(block).enumerate() {
             if step < self.operands.len(b + i, layer.seq) {
