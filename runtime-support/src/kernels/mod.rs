@@ -2,6 +2,7 @@
 
 pub mod arg_reduce;
 pub mod arith;
+pub mod attention;
 pub mod cast;
 pub mod conv;
 pub mod copy;

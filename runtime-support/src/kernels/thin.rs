@@ -38,18 +38,13 @@ impl Thin {
 #[inline(always)]
 pub(crate) unsafe fn accumulate<S: Simd>(s: S, mut p: Thin) {
     while p.rows > 0 {
-        // Four rows go as two and two: three and one would stream the matrix twice as well, but one row alone computes slowly.
-        let rows = match p.rows {
-            1 => 1,
-            2 | 4 => 2,
-            _ => 3,
-        };
+        let rows = if p.rows < 3 { 1 } else { 3 };
         // SAFETY: as the function's; the rows exist.
         unsafe {
-            match rows {
-                1 => sweep::<S, 1, 8>(s, &p),
-                2 => sweep::<S, 2, 4>(s, &p),
-                _ => sweep::<S, 3, 4>(s, &p),
+            if rows == 1 {
+                sweep::<S, 1, 8>(s, &p)
+            } else {
+                sweep::<S, 3, 4>(s, &p)
             }
             p.a = p.a.add(if p.rows > rows { rows * p.a_stride } else { 0 });
             p.out = p.out.add(if p.rows > rows { rows * p.out_stride } else { 0 });
@@ -58,7 +53,7 @@ pub(crate) unsafe fn accumulate<S: Simd>(s: S, mut p: Thin) {
     }
 }
 
-/// `R` rows; `V` vectors of columns at a time, then fewer, then the columns that fill no vector.
+/// `R` rows; `V` vectors of columns at a time, then one by one. (Each variant is compiled for each instruction set: few are kept.)
 /// # Safety
 /// As [`accumulate`], for `R` rows.
 #[inline(always)]
@@ -70,16 +65,9 @@ unsafe fn sweep<S: Simd, const R: usize, const V: usize>(s: S, p: &Thin) {
             group::<S, R, V>(s, p, column);
             column += V * S::LANES;
         }
-        while column + 2 * S::LANES <= p.columns {
-            group::<S, R, 2>(s, p, column);
-            column += 2 * S::LANES;
-        }
-        while column + S::LANES <= p.columns {
-            group::<S, R, 1>(s, p, column);
+        while column < p.columns {
+            single::<S, R>(s, p, column, S::LANES.min(p.columns - column));
             column += S::LANES;
-        }
-        if column < p.columns {
-            tail::<S, R>(s, p, column);
         }
     }
 }
@@ -119,14 +107,13 @@ unsafe fn group<S: Simd, const R: usize, const V: usize>(s: S, p: &Thin, column:
     }
 }
 
-/// The last columns, fewer than a vector.
+/// `n` columns, at most a vector.
 /// # Safety
 /// As [`accumulate`], for `R` rows.
 #[inline(always)]
-unsafe fn tail<S: Simd, const R: usize>(s: S, p: &Thin, column: usize) {
-    let n = p.columns - column;
+unsafe fn single<S: Simd, const R: usize>(s: S, p: &Thin, column: usize, n: usize) {
     let mut sums = [s.zero(); R];
-    // SAFETY: as the function's; `n` is less than LANES.
+    // SAFETY: as the function's; `n` is at most LANES.
     unsafe {
         let from = p.b.add(p.column(column));
         for r in 0..R {

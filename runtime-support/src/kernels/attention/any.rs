@@ -58,7 +58,9 @@ pub fn attention_any<T: Float>(
         }
         keep(1, scratch);
         for (j, score) in scratch.iter_mut().enumerate() {
-            let bias = mask.filter(|_| j < p.mask_len).map_or(0.0, |m| m[offset([p.mask[0], p.mask[1], p.mask[2]], b, h, i) + j * p.mask[3]].widen());
+            let bias = mask
+                .filter(|_| j < p.mask_len)
+                .map_or(0.0, |m| m[offset([p.mask[0], p.mask[1], p.mask[2]], b, h, i) + j * p.mask[3]].widen());
             *score = if (start..end).contains(&j) { *score + bias } else { f64::NEG_INFINITY };
         }
         keep(2, scratch);

@@ -11,20 +11,32 @@ fn data(n: usize, salt: usize) -> Vec<f32> {
 /// Heads before positions, everything contiguous, no mask.
 fn plain(batch: usize, [q_heads, kv_heads]: [usize; 2], [q_len, kv_len]: [usize; 2], [qk_dim, v_dim]: [usize; 2]) -> Attention {
     Attention {
-        batch, q_heads, kv_heads, q_len, kv_len, qk_dim, v_dim,
+        batch,
+        q_heads,
+        kv_heads,
+        q_len,
+        kv_len,
+        qk_dim,
+        v_dim,
         q: [q_heads * q_len * qk_dim, q_len * qk_dim, qk_dim],
         k: [kv_heads * kv_len * qk_dim, kv_len * qk_dim, qk_dim],
         v: [kv_heads * kv_len * v_dim, kv_len * v_dim, v_dim],
         out: [q_heads * q_len * v_dim, q_len * v_dim, v_dim],
         mask: [0, 0, 0, 0],
         mask_len: kv_len,
-        causal: false, past: 0, left: -1, right: -1, scale: 0.3, softcap: 0.0,
+        causal: false,
+        past: 0,
+        left: -1,
+        right: -1,
+        scale: 0.3,
+        softcap: 0.0,
     }
 }
 
 fn compare(p: Attention, mask: Option<&[f32]>, nonpad: Option<&[i64]>) {
     let n = p.batch * p.q_heads * p.q_len;
-    let (q, k, v) = (data(n * p.qk_dim, 1), data(p.batch * p.kv_heads * p.kv_len * p.qk_dim, 2), data(p.batch * p.kv_heads * p.kv_len * p.v_dim, 3));
+    let (q, k, v) =
+        (data(n * p.qk_dim, 1), data(p.batch * p.kv_heads * p.kv_len * p.qk_dim, 2), data(p.batch * p.kv_heads * p.kv_len * p.v_dim, 3));
     let mut want = std::vec![f32::NAN; n * p.v_dim];
     attention_any(&mut want, &mut [], &mut std::vec![0f64; p.kv_len], &q, &k, &v, mask, nonpad, p, 0).unwrap();
     for isa in Isa::ALL {
@@ -58,7 +70,11 @@ fn masks() {
     mask.iter_mut().step_by(7).for_each(|m| *m = f32::NEG_INFINITY);
     mask[150..300].fill(f32::NEG_INFINITY);
     compare(p, Some(&mask), None);
-    compare(Attention { q_len: 2, mask: [0, 0, 1, 0], mask_len: 160, ..plain(2, [2, 2], [2, 160], [8, 8]) }, Some(&[1.0, f32::NEG_INFINITY]), None);
+    compare(
+        Attention { q_len: 2, mask: [0, 0, 1, 0], mask_len: 160, ..plain(2, [2, 2], [2, 160], [8, 8]) },
+        Some(&[1.0, f32::NEG_INFINITY]),
+        None,
+    );
     let mut added = [9f32; 2];
     mask_from_bool(&mut added, &[Bool(1), Bool(0)]).unwrap();
     assert_eq!(added, [0.0, f32::NEG_INFINITY]);

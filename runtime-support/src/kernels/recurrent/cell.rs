@@ -199,46 +199,57 @@ impl Plan<'_> {
         }
         let matrix = pad * hidden;
         let packed = &self.packed[d * gates * matrix..][..gates * matrix];
-        let base = scratch.as_mut_ptr();
-        let product = Thin {
-            a: base.wrapping_add(gates * pad),
-            a_stride: block,
-            out: base,
-            out_stride: block,
-            rows: scratch.len() / block,
-            k: hidden,
-            columns: gates * pad,
-            b: packed.as_ptr(),
-            b_row: PANEL,
-            b_panel: hidden * PANEL,
-        };
-        let two_products = self.kind == Kind::Gru { linear_before_reset: false };
-        // SAFETY: a block is the gates' `gates * pad` sums, then the state's `pad` factors, of which `hidden` are read.
-        unsafe { accumulate(s, Thin { columns: if two_products { 2 } else { gates } * pad, ..product }) };
-        if two_products {
+        // Every cell is two stages of product, activations and a combination: one place for each keeps the machine code small.
+        for stage in 0..2 {
+            if let Some((first, count, factors)) = self.product(stage) {
+                let base = scratch.as_mut_ptr();
+                let product = Thin {
+                    a: base.wrapping_add(factors * pad),
+                    a_stride: block,
+                    out: base.wrapping_add(first * pad),
+                    out_stride: block,
+                    rows: scratch.len() / block,
+                    k: hidden,
+                    columns: count * pad,
+                    b: packed[first * matrix..].as_ptr(),
+                    b_row: PANEL,
+                    b_panel: hidden * PANEL,
+                };
+                // SAFETY: a block is the gates' sums, then vectors of `pad`, of which `hidden` are read; `packed` has a matrix for each gate.
+                unsafe { accumulate(s, product) };
+            }
             for (i, row) in scratch.chunks_exact_mut(block).enumerate() {
-                if step < self.operands.len(b + i, layer.seq) {
-                    self.reset(s, row, d, pad);
-                }
-            }
-            let base = scratch.as_mut_ptr();
-            let (a, out) = (base.wrapping_add((gates + 2) * pad), base.wrapping_add(2 * pad));
-            let product = Thin { a, out, columns: pad, b: packed[2 * matrix..].as_ptr(), ..product };
-            // SAFETY: the third gate's sums are added to, the spare vector is read.
-            unsafe { accumulate(s, product) };
-        }
-        for (i, row) in scratch.chunks_exact_mut(block).enumerate() {
-            if step < self.operands.len(b + i, layer.seq) {
-                match self.kind {
-                    Kind::Rnn => self.rnn(s, row, d, pad),
-                    Kind::Gru { linear_before_reset } => {
-                        let len = self.operands.len(b + i, layer.seq);
-                        let apart = linear_before_reset.then(|| self.apart(d, b + i, self.time(step, len, d)));
-                        self.gru(s, row, apart, d, pad);
+                let len = self.operands.len(b + i, layer.seq);
+                if step < len {
+                    self.before(s, row, stage, (d, b + i, self.time(step, len, d)));
+                    for (from, to, function) in self.activations(stage) {
+                        self.activate(s, self.functions[d][function], &mut row[from * pad..to * pad]);
                     }
-                    Kind::Lstm { input_forget } => self.lstm(s, row, input_forget, d, pad),
+                    self.after(s, row, stage);
                 }
             }
+        }
+    }
+
+    /// A stage's product: the first gate, the number of gates, and where in a block the factors are.
+    const fn product(&self, stage: usize) -> Option<(usize, usize, usize)> {
+        match (self.kind, stage) {
+            (Kind::Gru { linear_before_reset: false }, 0) => Some((0, 2, 3)),
+            (Kind::Gru { linear_before_reset: false }, _) => Some((2, 1, 5)),
+            (_, 0) => Some((0, self.kind.gates(), self.kind.gates())),
+            _ => None,
+        }
+    }
+
+    /// A stage's activations: from which to which vector of a block, and which function.
+    const fn activations(&self, stage: usize) -> [(usize, usize, usize); 3] {
+        match (self.kind, stage) {
+            (Kind::Rnn, 0) => [(0, 1, 0), (0, 0, 0), (0, 0, 0)],
+            (Kind::Rnn, _) => [(0, 0, 0); 3],
+            (Kind::Gru { .. }, 0) => [(0, 2, 0), (0, 0, 0), (0, 0, 0)],
+            (Kind::Gru { .. }, _) => [(2, 3, 1), (0, 0, 0), (0, 0, 0)],
+            (Kind::Lstm { .. }, 0) => [(0, 1, 0), (2, 3, 0), (3, 4, 1)],
+            (Kind::Lstm { .. }, _) => [(1, 2, 0), (6, 7, 2), (0, 0, 0)],
         }
     }
 
@@ -249,13 +260,6 @@ impl Plan<'_> {
         let row = self.layer.x_row(t, b) * self.layer.directions() + d;
         let bias = self.operands.bias.map(|bias| bias[2 * d * width..][..2 * width].split_at(width));
         (&self.operands.xw[row * width..][..width], bias)
-    }
-
-    /// What of a GRU's candidate is outside the reset when that comes after the product: its row of `xw` and its bias of W.
-    #[inline(always)]
-    fn apart(&self, d: usize, b: usize, t: usize) -> (&[f32], Option<&[f32]>) {
-        let (xw, bias) = self.inputs(d, b, t);
-        (&xw[2 * self.layer.hidden..], bias.map(|bias| &bias.0[2 * self.layer.hidden..]))
     }
 
     /// Starts the gates' sums with the input's part and the biases.
@@ -279,86 +283,77 @@ impl Plan<'_> {
     }
 
     #[inline(always)]
-    fn call<S: Simd>(&self, s: S, function: Function, x: S::F32) -> S::F32 {
-        let clip = s.splat(self.clip);
-        let x = if self.clip > 0.0 { s.max(s.min(x, clip), s.neg(clip)) } else { x };
-        function.vector(s, x)
-    }
-
-    #[inline(always)]
-    fn rnn<S: Simd>(&self, s: S, row: &mut [f32], d: usize, pad: usize) {
-        let (sums, states) = row.split_at_mut(pad);
-        for (sum, h) in sums.chunks_exact(S::LANES).zip(states.chunks_exact_mut(S::LANES)) {
-            s.store(h, self.call(s, self.functions[d][0], s.load(sum)));
+    fn activate<S: Simd>(&self, s: S, function: Function, x: &mut [f32]) {
+        let (clip, clips) = (s.splat(self.clip), self.clip > 0.0);
+        for x in x.chunks_exact_mut(S::LANES) {
+            let v = s.load(x);
+            let v = if clips { s.max(s.min(v, clip), s.neg(clip)) } else { v };
+            s.store(x, function.vector(s, v));
         }
     }
 
-    /// The spare vector becomes r · h.
+    /// What comes between a stage's product and its activations.
     #[inline(always)]
-    fn reset<S: Simd>(&self, s: S, row: &mut [f32], d: usize, pad: usize) {
-        let (sums, states) = row.split_at_mut(3 * pad);
-        let (h, rest) = states.split_at_mut(pad);
-        for ((y, sum), h) in rest[pad..].chunks_exact_mut(S::LANES).zip(sums[pad..].chunks_exact(S::LANES)).zip(h.chunks_exact(S::LANES)) {
-            s.store(y, s.mul(self.call(s, self.functions[d][0], s.load(sum)), s.load(h)));
-        }
-    }
-
-    /// The new state of a GRU; `apart` (with the reset after the product) is what is added to the reset product.
-    #[inline(always)]
-    fn gru<S: Simd>(&self, s: S, row: &mut [f32], apart: Option<(&[f32], Option<&[f32]>)>, d: usize, pad: usize) {
-        let [f, g, _] = self.functions[d];
-        let (sums, states) = row.split_at_mut(3 * pad);
-        for (i, h) in states[..pad].chunks_exact_mut(S::LANES).enumerate() {
-            let at = i * S::LANES;
-            let z = self.call(s, f, s.load(&sums[at..]));
-            let mut candidate = s.load(&sums[2 * pad + at..]);
-            if let Some((xw, bias)) = apart {
-                let r = self.call(s, f, s.load(&sums[pad + at..]));
-                candidate = s.mul_add(r, candidate, s.load_head(xw.get(at..).unwrap_or_default()));
-                if let Some(bias) = bias {
-                    candidate = s.add(candidate, s.load_head(bias.get(at..).unwrap_or_default()));
+    fn before<S: Simd>(&self, s: S, row: &mut [f32], stage: usize, (d, b, t): (usize, usize, usize)) {
+        let (hidden, pad) = (self.layer.hidden, padded(self.layer.hidden));
+        match (self.kind, stage) {
+            (Kind::Gru { linear_before_reset: true }, 1) => {
+                // candidate = xw + Wb + r (R h + Rb).
+                let (xw, bias) = self.inputs(d, b, t);
+                let (gates, candidate) = row.split_at_mut(2 * pad);
+                for (i, y) in candidate[..hidden].chunks_mut(S::LANES).enumerate() {
+                    let at = i * S::LANES..i * S::LANES + y.len();
+                    let input = s.load_head(&xw[2 * hidden..][at.clone()]);
+                    let input = bias.map_or(input, |bias| s.add(input, s.load_head(&bias.0[2 * hidden..][at.clone()])));
+                    s.store_head(y, s.mul_add(s.load_head(&gates[pad..][at]), s.load_head(y), input));
                 }
             }
-            let candidate = self.call(s, g, candidate);
-            // (1 - z) candidate + z h.
-            let old = s.load(h);
-            s.store(h, s.mul_add(z, s.sub(old, candidate), candidate));
+            (Kind::Lstm { .. }, _) => {
+                let Some(p) = self.operands.peepholes else { return };
+                let p = &p[d * 3 * hidden..][..3 * hidden];
+                // P's order is i o f; the output gate looks at the new cell.
+                let gates: &[(usize, usize)] = if stage == 0 { &[(0, 0), (2, 2)] } else { &[(1, 1)] };
+                for &(gate, peephole) in gates {
+                    let (sums, states) = row.split_at_mut(4 * pad);
+                    for (i, y) in sums[gate * pad..][..hidden].chunks_mut(S::LANES).enumerate() {
+                        let at = i * S::LANES..i * S::LANES + y.len();
+                        let cell = s.load_head(&states[pad..][at.clone()]);
+                        s.store_head(y, s.mul_add(s.load_head(&p[peephole * hidden..][at]), cell, s.load_head(y)));
+                    }
+                }
+            }
+            _ => {}
         }
     }
 
+    /// What comes after a stage's activations: the states.
     #[inline(always)]
-    fn lstm<S: Simd>(&self, s: S, row: &mut [f32], input_forget: bool, d: usize, pad: usize) {
-        let [f, g, k] = self.functions[d];
-        let hidden = self.layer.hidden;
-        let peepholes = self.operands.peepholes.map(|p| &p[d * 3 * hidden..][..3 * hidden]);
-        let (sums, states) = row.split_at_mut(4 * pad);
+    fn after<S: Simd>(&self, s: S, row: &mut [f32], stage: usize) {
+        let pad = padded(self.layer.hidden);
+        let (sums, states) = row.split_at_mut(self.kind.gates() * pad);
         let (h, rest) = states.split_at_mut(pad);
-        for (at, (h, c)) in h.chunks_exact_mut(S::LANES).zip(rest[..pad].chunks_exact_mut(S::LANES)).enumerate() {
-            let at = at * S::LANES;
-            let peep = |gate: usize| peepholes.map(|p| &p[gate * hidden + at.min(hidden)..(gate + 1) * hidden]);
-            let old = s.load(c);
-            let mut input = s.load(&sums[at..]);
-            if let Some(p) = peep(0) {
-                input = s.mul_add(s.load_head(p), old, input);
-            }
-            let input = self.call(s, f, input);
-            let forget = if input_forget {
-                s.sub(s.splat(1.0), input)
-            } else {
-                let mut forget = s.load(&sums[2 * pad + at..]);
-                if let Some(p) = peep(2) {
-                    forget = s.mul_add(s.load_head(p), old, forget);
+        let (c, spare) = rest.split_at_mut(pad);
+        let vectors = h.chunks_exact_mut(S::LANES).zip(c.chunks_exact_mut(S::LANES)).zip(spare.chunks_exact_mut(S::LANES));
+        for (i, ((h, c), spare)) in vectors.enumerate() {
+            let gate = |g: usize| &sums[g * pad + i * S::LANES..];
+            match (self.kind, stage) {
+                (Kind::Rnn, 0) => s.store(h, s.load(gate(0))),
+                (Kind::Rnn, _) => {}
+                (Kind::Gru { .. }, 0) => s.store(spare, s.mul(s.load(gate(1)), s.load(h))),
+                (Kind::Gru { .. }, _) => {
+                    // (1 - z) candidate + z h.
+                    let candidate = s.load(gate(2));
+                    s.store(h, s.mul_add(s.load(gate(0)), s.sub(s.load(h), candidate), candidate));
                 }
-                self.call(s, f, forget)
-            };
-            let candidate = self.call(s, g, s.load(&sums[3 * pad + at..]));
-            let new = s.mul_add(forget, old, s.mul(input, candidate));
-            s.store(c, new);
-            let mut output = s.load(&sums[pad + at..]);
-            if let Some(p) = peep(1) {
-                output = s.mul_add(s.load_head(p), new, output);
+                (Kind::Lstm { input_forget }, 0) => {
+                    let input = s.load(gate(0));
+                    let forget = if input_forget { s.sub(s.splat(1.0), input) } else { s.load(gate(2)) };
+                    let new = s.mul_add(forget, s.load(c), s.mul(input, s.load(gate(3))));
+                    s.store(c, new);
+                    s.store(spare, new);
+                }
+                (Kind::Lstm { .. }, _) => s.store(h, s.mul(s.load(gate(1)), s.load(spare))),
             }
-            s.store(h, s.mul(self.call(s, f, output), self.call(s, k, new)));
         }
     }
 }

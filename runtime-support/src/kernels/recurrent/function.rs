@@ -3,7 +3,7 @@
 use crate::error::Fault;
 use crate::kernels::fmath;
 use crate::math::Math;
-use crate::simd::Simd;
+use crate::simd::{MAX_LANES, Simd};
 
 /// An activation with its parameters.
 #[derive(Clone, Copy, PartialEq)]
@@ -120,12 +120,20 @@ impl Function {
             Kind::Affine => s.add(s.mul(alpha, x), beta),
             Kind::LeakyRelu => s.select(negative, s.mul(alpha, x), x),
             Kind::ThresholdedRelu => s.select(s.lt(x, alpha), s.zero(), x),
-            Kind::ScaledTanh => s.mul(alpha, s.tanh(s.mul(beta, x))),
             Kind::HardSigmoid => s.min(s.max(s.add(s.mul(alpha, x), beta), s.zero()), s.splat(1.0)),
-            Kind::Elu => s.select(negative, s.mul(alpha, s.expm1(x)), x),
             Kind::Softsign => s.div(x, s.add(s.splat(1.0), s.abs(x))),
-            Kind::Softplus => s.softplus(x),
-            Kind::Sigmoid | Kind::Tanh => x,
+            // Rare, and every vector function here is compiled many times over: one lane after the other.
+            _ => {
+                let mut lanes = [0f32; MAX_LANES];
+                s.store(&mut lanes, x);
+                self.each(&mut lanes[..S::LANES]);
+                s.load(&lanes)
+            }
         }
+    }
+
+    #[inline(never)]
+    fn each(self, lanes: &mut [f32]) {
+        lanes.iter_mut().for_each(|x| *x = self.scalar(*x as f64) as f32);
     }
 }
