@@ -1,6 +1,6 @@
 //! The ONNX operators: one row each, from domain and name to the function that translates a node into core operators.
 
-use super::{OpError, control, elementwise, linear, make, nn, object, quant, recurrent, reduce, select, shape, slice};
+use super::{OpError, control, elementwise, linear, make, nn, object, quant, recurrent, reduce, select, shape, slice, text, vision};
 use crate::import::Functions;
 use crate::import::{Parse, canonical_domain};
 use crate::ir::ValueId;
@@ -30,6 +30,7 @@ macro_rules! rows {
 
 rows! {
     "" {
+        AffineGrid => vision::grid::parse_affine,
         ArgMax => reduce::arg_reduce::parse,
         ArgMin => reduce::arg_reduce::parse,
         AveragePool => nn::pool::parse,
@@ -50,6 +51,7 @@ rows! {
         ConvTranspose => nn::conv::parse_transpose,
         CumProd => select::cum_sum::parse,
         CumSum => select::cum_sum::parse,
+        DeformConv => vision::deform::parse,
         DepthToSpace => slice::rearrange::parse_blocks,
         DequantizeLinear => quant::linear::parse_dequantize,
         Dropout => slice::dropout::parse,
@@ -67,6 +69,7 @@ rows! {
         GlobalAveragePool => nn::pool::parse_global,
         GlobalLpPool => nn::pool::parse_global,
         GlobalMaxPool => nn::pool::parse_global,
+        GridSample => vision::grid::parse_sample,
         GroupNormalization => nn::group_norm::parse_group,
         Hardmax => nn::softmax::parse,
         Identity => shape::identity::parse,
@@ -85,6 +88,8 @@ rows! {
         MatMulInteger => quant::matmul::parse_integer,
         MaxPool => nn::pool::parse,
         Mean => elementwise::compose::parse_mean,
+        MaxRoiPool => vision::regions::parse_pool,
+        MaxUnpool => vision::regions::parse_unpool,
         MeanVarianceNormalization => nn::lp_norm::parse_mean_variance,
         NonMaxSuppression => select::suppress::parse,
         NonZero => select::nonzero::parse,
@@ -114,6 +119,7 @@ rows! {
         Reshape => shape::reshape::parse_reshape,
         Resize => slice::resize::parse,
         ReverseSequence => slice::rearrange::parse_reverse,
+        RoiAlign => vision::regions::parse_align,
         Scan => control::scan::parse,
         Scatter => slice::scatter::parse_elements,
         ScatterElements => slice::scatter::parse_elements,
@@ -135,7 +141,11 @@ rows! {
         Split => slice::split::parse,
         SplitToSequence => object::sequence::parse_split,
         Squeeze => shape::reshape::parse_squeeze,
+        StringConcat => text::strings::parse_concat,
+        StringNormalizer => text::strings::parse_normalizer,
+        StringSplit => text::strings::parse_split,
         TensorScatter => slice::scatter::parse_tensor,
+        TfIdfVectorizer => text::tf_idf::parse,
         Tile => slice::tile::parse,
         TopK => select::top_k::parse,
         Transpose => shape::transpose::parse,
