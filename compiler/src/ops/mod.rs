@@ -21,6 +21,7 @@ pub mod select;
 pub mod shape;
 pub mod slice;
 pub mod text;
+pub mod training;
 pub mod vision;
 
 pub use infer::Infer;
@@ -233,6 +234,8 @@ operators! {
     DimsOf(shape::dims_of::DimsOf),
     Diagonal(shape::diagonal::Diagonal),
     Recurrent(recurrent::layer::Recurrent),
+    Loss(training::loss::Loss),
+    Optimizer(training::optimizer::Optimizer),
     If(control::if_::If),
     Loop(control::loop_::Loop),
     MatMul(linear::matmul::MatMul),

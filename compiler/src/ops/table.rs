@@ -1,6 +1,6 @@
 //! The ONNX operators: one row each, from domain and name to the function that translates a node into core operators.
 
-use super::{OpError, control, elementwise, linear, make, nn, object, quant, recurrent, reduce, select, shape, slice, text, vision};
+use super::{OpError, control, elementwise, linear, make, nn, object, quant, recurrent, reduce, select, shape, slice, text, training, vision};
 use crate::import::Functions;
 use crate::import::{Parse, canonical_domain};
 use crate::ir::ValueId;
@@ -49,6 +49,10 @@ rows! {
         Conv => nn::conv::parse_conv,
         ConvInteger => quant::conv::parse_integer,
         ConvTranspose => nn::conv::parse_transpose,
+        DequantizeLinear => quant::linear::parse_dequantize,
+        Dropout => training::dropout::parse,
+        DynamicQuantizeLinear => quant::dynamic::parse,
+        Einsum => linear::einsum::parse,
         CumProd => select::cum_sum::parse,
         CumSum => select::cum_sum::parse,
         DeformConv => vision::deform::parse,
@@ -91,6 +95,7 @@ rows! {
         MaxRoiPool => vision::regions::parse_pool,
         MaxUnpool => vision::regions::parse_unpool,
         MeanVarianceNormalization => nn::lp_norm::parse_mean_variance,
+        NegativeLogLikelihoodLoss => training::loss::parse_nll,
         NonMaxSuppression => select::suppress::parse,
         NonZero => select::nonzero::parse,
         Not => elementwise::predicate::parse,
@@ -136,6 +141,7 @@ rows! {
         Size => shape::shape_of::parse_size,
         Slice => slice::slice::parse,
         Softmax => nn::softmax::parse,
+        SoftmaxCrossEntropyLoss => training::loss::parse_cross_entropy,
         Softsign => elementwise::compose::parse_softsign,
         SpaceToDepth => slice::rearrange::parse_blocks,
         Split => slice::split::parse,
@@ -154,6 +160,11 @@ rows! {
         Unsqueeze => shape::reshape::parse_unsqueeze,
         Upsample => slice::resize::parse_upsample,
         Where => elementwise::where_::parse,
+    }
+    "ai.onnx.preview.training" {
+        Adagrad => training::optimizer::parse,
+        Adam => training::optimizer::parse,
+        Momentum => training::optimizer::parse,
     }
 }
 

@@ -1,0 +1,5 @@
+//! Operators of training: losses, optimizers, Dropout.
+
+pub mod dropout;
+pub mod loss;
+pub mod optimizer;
