@@ -50,7 +50,6 @@ rows! {
         ConvInteger => quant::conv::parse_integer,
         ConvTranspose => nn::conv::parse_transpose,
         DequantizeLinear => quant::linear::parse_dequantize,
-        Dropout => training::dropout::parse,
         DynamicQuantizeLinear => quant::dynamic::parse,
         Einsum => linear::einsum::parse,
         CumProd => select::cum_sum::parse,

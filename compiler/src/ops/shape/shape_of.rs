@@ -32,9 +32,6 @@ impl Shape {
     /// The dims from `start` to `end`.
     pub fn between(start: i64, end: i64) -> Self {
         Self { start, end, size: false }
-    /// All dims.
-    pub fn whole() -> Self {
-        Self { start: 0, end: i64::MAX, size: false }
     }
 
     fn of(&self, shape: &[Dim]) -> Vec<Dim> {

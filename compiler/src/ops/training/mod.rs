@@ -1,5 +1,4 @@
-//! Operators of training: losses, optimizers, Dropout.
+//! Operators of training: losses and optimizers.
 
-pub mod dropout;
 pub mod loss;
 pub mod optimizer;
