@@ -1,4 +1,5 @@
 //! Matrix products.
 
+pub mod det;
 pub mod einsum;
 pub mod matmul;

@@ -3,4 +3,5 @@
 pub mod constant;
 pub mod constant_of_shape;
 pub mod one_hot;
+pub mod random;
 pub mod range;

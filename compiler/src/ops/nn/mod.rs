@@ -7,5 +7,6 @@ pub mod group_norm;
 pub mod lp_norm;
 pub mod norm;
 pub mod pool;
+pub mod rotary;
 pub mod softmax;
 pub mod window;
