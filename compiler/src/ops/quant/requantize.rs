@@ -34,8 +34,11 @@ impl Operator for Requantize {
             if cx.has(i) {
                 let given = cx.shape(i)?;
                 let count = cx.dims.product(&given);
-                if count != one || i == 5 {
+                if i == 5 || cx.dims.value(count).is_some_and(|c| c != 1) {
                     cx.require_equal(count, lines, "the rows or columns and their scales");
+                } else if count != one {
+                    // One for all or one each: only the run tells.
+                    cx.require_broadcast(count, lines);
                 }
             }
         }
