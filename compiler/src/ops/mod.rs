@@ -234,6 +234,7 @@ operators! {
     DimsOf(shape::dims_of::DimsOf),
     Diagonal(shape::diagonal::Diagonal),
     Recurrent(recurrent::layer::Recurrent),
+    Attention(nn::attention::Attention),
     Rotary(nn::rotary::Rotary),
     Det(linear::det::Det),
     Random(make::random::Random),

@@ -1,6 +1,8 @@
 //! The ONNX operators: one row each, from domain and name to the function that translates a node into core operators.
 
-use super::{OpError, control, elementwise, linear, make, nn, object, quant, recurrent, reduce, select, shape, slice, text, training, vision};
+use super::{
+    OpError, control, elementwise, linear, make, nn, object, quant, recurrent, reduce, select, shape, slice, text, training, vision,
+};
 use crate::import::Functions;
 use crate::import::{Parse, canonical_domain};
 use crate::ir::ValueId;
@@ -33,6 +35,7 @@ rows! {
         AffineGrid => vision::grid::parse_affine,
         ArgMax => reduce::arg_reduce::parse,
         ArgMin => reduce::arg_reduce::parse,
+        Attention => nn::attention::parse,
         AveragePool => nn::pool::parse,
         BatchNormalization => nn::batch_norm::parse,
         Bernoulli => make::random::parse_bernoulli,
@@ -89,9 +92,9 @@ rows! {
         MatMul => linear::matmul::parse_matmul,
         MatMulInteger => quant::matmul::parse_integer,
         MaxPool => nn::pool::parse,
-        Mean => elementwise::compose::parse_mean,
         MaxRoiPool => vision::regions::parse_pool,
         MaxUnpool => vision::regions::parse_unpool,
+        Mean => elementwise::compose::parse_mean,
         MeanVarianceNormalization => nn::lp_norm::parse_mean_variance,
         Multinomial => make::random::parse_multinomial,
         NegativeLogLikelihoodLoss => training::loss::parse_nll,

@@ -16,7 +16,25 @@ use crate::program::Arg;
 use serde::{Deserialize, Serialize};
 
 crate::param_struct!(attention::Attention {
-    batch, q_heads, kv_heads, q_len, kv_len, qk_dim, v_dim, q, k, v, out, mask, mask_len, causal, past, left, right, scale, softcap
+    batch,
+    q_heads,
+    kv_heads,
+    q_len,
+    kv_len,
+    qk_dim,
+    v_dim,
+    q,
+    k,
+    v,
+    out,
+    mask,
+    mask_len,
+    causal,
+    past,
+    left,
+    right,
+    scale,
+    softcap
 });
 
 /// ONNX `Attention` (opset 23; `nonpad_kv_seqlen` since 24, windows since 25).
@@ -117,7 +135,9 @@ impl Heads {
     fn of(dims: &Dims, shape: &[Dim], heads: Option<i64>) -> Result<Self, OpError> {
         match *shape {
             [batch, len, hidden] => {
-                let heads = heads.filter(|&h| h > 0).ok_or_else(|| OpError::invalid("with operands of rank 3 the numbers of heads must be given"))?;
+                let heads = heads
+                    .filter(|&h| h > 0)
+                    .ok_or_else(|| OpError::invalid("with operands of rank 3 the numbers of heads must be given"))?;
                 let heads = dims.int(heads);
                 let size = dims.floor_div(hidden, heads);
                 Ok(Self { batch, heads, len, size, strides: [dims.mul(len, hidden), size, hidden] })

@@ -1,5 +1,6 @@
 //! Operators of neural networks.
 
+pub mod attention;
 pub mod batch_norm;
 pub mod conv;
 pub mod epilogue;
