@@ -11,16 +11,20 @@ pub(crate) fn tasks(cx: Cx, work: usize) -> usize {
 }
 
 /// Calls `f` for each of `0..count`, on several threads if the context has them.
-pub(crate) fn each<F: Fn(usize) + Sync>(cx: Cx, count: usize, f: F) {
+pub(crate) fn each(cx: Cx, count: usize, f: impl Fn(usize) + Sync) {
+    // Through a reference, so that the machinery of joins is compiled once.
+    let f: &Task<'_> = &f;
     if cx.threads() > 1 && count > 1 {
-        split(0, count, &f);
+        split(0, count, f);
     } else {
         (0..count).for_each(f);
     }
 }
 
+type Task<'f> = dyn Fn(usize) + Sync + 'f;
+
 #[cfg(feature = "rayon")]
-fn split<F: Fn(usize) + Sync>(start: usize, end: usize, f: &F) {
+fn split(start: usize, end: usize, f: &Task<'_>) {
     if end - start <= 1 {
         return (start..end).for_each(f);
     }
@@ -29,7 +33,7 @@ fn split<F: Fn(usize) + Sync>(start: usize, end: usize, f: &F) {
 }
 
 #[cfg(not(feature = "rayon"))]
-fn split<F: Fn(usize) + Sync>(start: usize, end: usize, f: &F) {
+fn split(start: usize, end: usize, f: &Task<'_>) {
     (start..end).for_each(f);
 }
 

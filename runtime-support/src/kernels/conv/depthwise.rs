@@ -1,7 +1,7 @@
 //! Depthwise convolution: every channel has its own window, so vectors run over channels and nothing is summed across them.
 
 use super::Geometry;
-use crate::cx::Cx;
+use crate::cx::{Cx, Isa};
 use crate::error::Fault;
 use crate::kernels::gemm::{Activation, Shared, activate, load_up_to, promise, store_up_to};
 use crate::kernels::parallel;
@@ -98,7 +98,8 @@ impl Depthwise<'_> {
         let (first, last) = g.outputs_interior(2);
         let mut strip = Strip { pixel, column: 0, origin: origin * in_width, taps: [taps_d, taps_h, (0, 0)], channel: 0 };
         while strip.channel < g.group {
-            let pair = g.group - strip.channel >= 2 * S::LANES;
+            // Portable code is compiled for one shape only.
+            let pair = const { !matches!(S::ISA, Isa::Scalar) } && g.group - strip.channel >= 2 * S::LANES;
             let lanes = (g.group - strip.channel).min(S::LANES);
             strip.column = 0;
             while strip.column < width {
@@ -108,6 +109,7 @@ impl Depthwise<'_> {
                 // SAFETY: the channels exist (`lanes` of them, or two whole vectors) and the pixels are in one line, inside if several.
                 strip.column += unsafe {
                     match (run, pair) {
+                        _ if const { matches!(S::ISA, Isa::Scalar) } => self.strip::<S, 1, 1>(s, &strip, lanes),
                         (4.., true) => self.strip::<S, 4, 2>(s, &strip, S::LANES),
                         (4.., false) => self.strip::<S, 4, 1>(s, &strip, lanes),
                         (2.., true) => self.strip::<S, 2, 2>(s, &strip, S::LANES),

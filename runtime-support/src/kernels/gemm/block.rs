@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use super::epilogue::{Finish, activate};
 use super::pack::PANEL;
-use super::tile::{Place, tile};
+use super::tile::{Place, Sums, store, tile};
 use crate::cx::{Cx, Isa};
 use crate::simd::{Simd, WithSimd, dispatch};
 
@@ -269,24 +269,34 @@ unsafe fn run<S: Simd, const MR: usize, const NV: usize>(s: S, a: &dyn Source, t
 unsafe fn tiles<S: Simd, const MR: usize, const NV: usize>(s: S, mut place: Place<'_, '_>, count: usize) {
     let number = count.div_ceil(MR);
     let (height, taller) = (count / number, count % number);
-    for i in 0..number {
-        let height = height + usize::from(i < taller);
+    let mut sums = MaybeUninit::<Sums>::uninit();
+    let sums = sums.as_mut_ptr().cast::<f32>();
+    let mut done = 0;
+    while done < count {
+        let height = if const { matches!(S::ISA, Isa::Scalar) } {
+            // Portable code is compiled for two heights only.
+            if count - done >= MR { MR } else { 1 }
+        } else {
+            height + usize::from(done < taller * (height + 1))
+        };
         // SAFETY: heights add up to `count`, so the tile's rows exist.
         unsafe {
             match height {
-                1 => tile::<S, 1, NV>(s, &place),
-                2 if const { MR >= 2 } => tile::<S, 2, NV>(s, &place),
-                3 if const { MR >= 3 } => tile::<S, 3, NV>(s, &place),
-                4 if const { MR >= 4 } => tile::<S, 4, NV>(s, &place),
-                5 if const { MR >= 5 } => tile::<S, 5, NV>(s, &place),
-                6 if const { MR >= 6 } => tile::<S, 6, NV>(s, &place),
-                7 if const { MR >= 7 } => tile::<S, 7, NV>(s, &place),
-                8 if const { MR >= 8 } => tile::<S, 8, NV>(s, &place),
+                1 => tile::<S, 1, NV>(s, &place, sums),
+                2 if const { MR >= 2 && !matches!(S::ISA, Isa::Scalar) } => tile::<S, 2, NV>(s, &place, sums),
+                3 if const { MR >= 3 && !matches!(S::ISA, Isa::Scalar) } => tile::<S, 3, NV>(s, &place, sums),
+                4 if const { MR >= 4 } => tile::<S, 4, NV>(s, &place, sums),
+                5 if const { MR >= 5 } => tile::<S, 5, NV>(s, &place, sums),
+                6 if const { MR >= 6 } => tile::<S, 6, NV>(s, &place, sums),
+                7 if const { MR >= 7 } => tile::<S, 7, NV>(s, &place, sums),
+                8 if const { MR >= 8 } => tile::<S, 8, NV>(s, &place, sums),
                 _ => {}
             }
+            store(s, &place, sums, height, NV);
             place.rows = place.rows.add(height * place.segments.len());
             place.c = place.c.add(height * place.c_row);
         }
         place.at.0 += height;
+        done += height;
     }
 }

@@ -1,7 +1,5 @@
 //! The micro-kernel: a tile of `MR` rows and `NV` vectors of columns, accumulated in registers over one block of k.
 
-use core::mem::MaybeUninit;
-
 use super::epilogue::Finish;
 use super::pack::PANEL;
 use crate::simd::{MAX_LANES, Simd};
@@ -29,13 +27,12 @@ pub(crate) struct Place<'t, 'f> {
     pub finish: Option<&'f Finish<'f>>,
 }
 
-/// Computes one tile of exactly `MR` rows.
+/// Sums one tile of exactly `MR` rows, to be passed to [`store`].
 ///
 /// # Safety
-/// `rows` holds `MR * segments.len()` pointers, each to as many elements as its segment is long; `b` has a panel row for each of them;
-/// `c` (and the residual) may be written (read) at `MR` rows of `cols <= NV * S::LANES` columns; biases cover the rows and columns.
+/// `MR * NV` is at most `MAX_VECTORS`; `rows` holds `MR * segments.len()` pointers, each to as many elements as its segment is long; `b` has a panel row for each of them.
 #[inline(always)]
-pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(s: S, p: &Place<'_, '_>) {
+pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(s: S, p: &Place<'_, '_>, sums: *mut f32) {
     let mut acc = [[s.zero(); NV]; MR];
     let mut b = p.b;
     let count = p.segments.len();
@@ -63,28 +60,28 @@ pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(s: S, p: &P
         }
     }
     // Through memory, so that what follows is one compact loop for all sizes of tiles and the accumulators are only indexed by constants.
-    let mut sums = MaybeUninit::<Sums<MR, NV>>::uninit();
-    let sums = sums.as_mut_ptr().cast::<f32>();
     for r in 0..MR {
         for v in 0..NV {
             // SAFETY: a vector has at most MAX_LANES lanes.
             unsafe { s.store_ptr(sums.add((r * NV + v) * MAX_LANES), acc[r][v]) };
         }
     }
-    // SAFETY: passed on; `sums` is written.
-    unsafe { store(s, p, sums, MR, NV) };
 }
 
-/// Room for the sums of a tile.
+/// The most vectors in a tile.
+const MAX_VECTORS: usize = 24;
+
+/// Room for the sums of a tile: `[row][vector][MAX_LANES]`.
 #[repr(align(64))]
-struct Sums<const MR: usize, const NV: usize>(#[allow(dead_code)] [[[f32; MAX_LANES]; NV]; MR]);
+pub(crate) struct Sums(#[allow(dead_code)] [f32; MAX_LANES * MAX_VECTORS]);
 
 /// Adds the earlier sum, finishes if this is the last block, and stores the tile.
 ///
 /// # Safety
-/// As for [`tile`]; `sums` has the sums, `[rows][vectors][MAX_LANES]`.
+/// `sums` has the sums of so many rows and vectors; `c` (and the residual) may be written (read) at that many rows of
+/// `cols <= vectors * S::LANES` columns; biases cover the rows and columns.
 #[inline(always)]
-unsafe fn store<S: Simd>(s: S, p: &Place<'_, '_>, sums: *const f32, rows: usize, vectors: usize) {
+pub(crate) unsafe fn store<S: Simd>(s: S, p: &Place<'_, '_>, sums: *const f32, rows: usize, vectors: usize) {
     for v in 0..vectors {
         let at = v * S::LANES;
         let width = p.cols.saturating_sub(at).min(S::LANES);

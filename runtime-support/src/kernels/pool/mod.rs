@@ -7,7 +7,7 @@ pub mod plain;
 mod tests;
 
 use super::conv::Geometry;
-use crate::cx::Cx;
+use crate::cx::{Cx, Isa};
 use crate::error::Fault;
 use crate::kernels::gemm::{Shared, load_up_to, promise, store_up_to};
 use crate::kernels::parallel;
@@ -75,7 +75,10 @@ impl WithSimd for Pixels<'_> {
             while channel < channels {
                 // SAFETY: four whole vectors of channels exist, or `channels - channel` lanes of one.
                 channel += unsafe {
-                    match (self.kind, channels - channel >= 4 * S::LANES) {
+                    let four = const { !matches!(S::ISA, Isa::Scalar) } && channels - channel >= 4 * S::LANES;
+                    match (self.kind, four) {
+                        (Kind::Max, _) if const { matches!(S::ISA, Isa::Scalar) } => self.window::<S, true, 1>(s, pixel, position, channel),
+                        _ if const { matches!(S::ISA, Isa::Scalar) } => self.window::<S, false, 1>(s, pixel, position, channel),
                         (Kind::Max, true) => self.window::<S, true, 4>(s, pixel, position, channel),
                         (Kind::Max, false) => self.window::<S, true, 1>(s, pixel, position, channel),
                         (Kind::Average { .. }, true) => self.window::<S, false, 4>(s, pixel, position, channel),
