@@ -1,6 +1,12 @@
 //! The command line: one file a subcommand. Exit status 0 is success, 1 a verification that did not pass, 2 an error.
 
+mod bench;
+mod build;
+mod generate;
+mod inputs;
+mod inspect;
 mod ops;
+mod run;
 pub mod style;
 mod verify;
 
@@ -18,14 +24,22 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Build(build::Build),
     Verify(verify::Verify),
+    Run(run::Run),
+    Bench(bench::Bench),
+    Inspect(inspect::Inspect),
     Ops(ops::Ops),
 }
 
 /// Runs the command.
 pub fn run(cli: Cli) -> Result<ExitCode, String> {
     match cli.command {
+        Command::Build(build) => build.run(),
         Command::Verify(verify) => verify.run(),
+        Command::Run(run) => run.run(),
+        Command::Bench(bench) => bench.run(),
+        Command::Inspect(inspect) => inspect.run(),
         Command::Ops(ops) => ops.run(),
     }
 }

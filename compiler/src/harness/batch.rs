@@ -29,9 +29,10 @@ pub enum Built {
     Refused(String),
 }
 
-const RUNNER: &str = include_str!("templates/runner.rs");
+/// The main function of an executable that runs jobs.
+pub const RUNNER: &str = include_str!("templates/runner.rs");
 /// How values travel to a process and back.
-pub(super) const WIRE: &str = include_str!("templates/wire.rs");
+pub const WIRE: &str = include_str!("templates/wire.rs");
 
 /// Builds the batches in `dir` (kept between calls, so that what did not change is not built again) with cargo's target directory `target`.
 /// `progress` is called after each crate. The result has an entry for each module.

@@ -1,9 +1,10 @@
 //! The compiler as the harness calls it: panics are caught, and a refusal for what is not supported is told from an error.
 
 use super::compare::{Largest, Mismatch};
+use crate::emit::{BlobPath, EmitOptions, emit};
 use crate::program::interpret;
 use crate::program::{Action, Program};
-use crate::{Model, Options, Report};
+use crate::{Model, Options, Report, memory, write};
 use onnxc_proto::{ExternalFiles, ModelProto};
 use onnxc_runtime::value::Value;
 use std::cell::RefCell;
@@ -132,6 +133,13 @@ pub struct Module {
 }
 
 /// Compiles a model to a module that finds its constants at `blob_path` from its package.
-pub fn module(_model: &ModelProto, _folder: &Path, _blob_path: String) -> Result<Module, Failure> {
-    Err("the backend is not there yet".into())
+pub fn module(model: &ModelProto, folder: &Path, blob_path: String) -> Result<Module, Failure> {
+    guarded(|| {
+        let program = program(model, folder)?;
+        let placement = memory::place(&program);
+        let options = EmitOptions { blob: BlobPath::InPackage(blob_path), ..EmitOptions::default() };
+        let emitted = emit(&program, &placement, &options);
+        let source = write::text(&emitted, "model.onnx", "").map_err(|e| Failure::error(format!("the generated code does not parse: {e}")))?;
+        Ok(Module { source, blob: emitted.blob.map(|b| b.bytes) })
+    })
 }

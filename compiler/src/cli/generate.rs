@@ -1,0 +1,42 @@
+//! Model file → generated module, for the subcommands that need one.
+
+use super::CompileArgs;
+use onnxc::emit::{Blob, BlobPath, EmitOptions, emit};
+use onnxc::program::Program;
+use onnxc::{Model, memory, write};
+use sha2::{Digest, Sha256};
+use std::path::Path;
+
+/// A compiled model.
+pub struct Generated {
+    /// The first language's end: what `emit` printed.
+    pub program: Program,
+    /// The source.
+    pub source: String,
+    /// The file of constants.
+    pub blob: Option<Blob>,
+    /// Bytes of planned scratch memory.
+    pub scratch: usize,
+}
+
+/// A model as a program.
+pub fn program(model: &Path, args: &CompileArgs) -> Result<Program, String> {
+    onnxc::compile_to_program(Model::read(model).map_err(|e| e.to_string())?, &args.options()).map_err(|e| e.to_string())
+}
+
+/// A model as a module that finds its constants at `blob`.
+pub fn generate(model: &Path, args: &CompileArgs, mut options: EmitOptions) -> Result<Generated, String> {
+    let program = program(model, args)?;
+    let bytes = std::fs::read(model).map_err(|e| format!("{}: {e}", model.display()))?;
+    options.model_hash = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+    let placement = memory::place(&program);
+    let emitted = emit(&program, &placement, &options);
+    let name = model.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let source = write::text(&emitted, &name, &options.model_hash).map_err(|e| format!("internal error, please report it: {e}"))?;
+    Ok(Generated { program, source, blob: emitted.blob, scratch: placement.arena })
+}
+
+/// The options for a module in the package of that folder, with its constants beside it.
+pub fn in_package(blob: &str) -> EmitOptions {
+    EmitOptions { blob: BlobPath::InPackage(blob.to_owned()), ..EmitOptions::default() }
+}
