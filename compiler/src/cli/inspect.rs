@@ -3,7 +3,7 @@
 use super::{CompileArgs, inputs};
 use onnxc::ir::fact::Type;
 use onnxc::ir::graph::{Graph, Node, ValueId};
-use onnxc::{Model, import, lower, memory, passes};
+use onnxc::{Model, import, lower, memory};
 use onnxc_proto::{GraphProto, ModelProto, NodeProto};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -82,7 +82,6 @@ impl Inspect {
         let graph = import::import(&model.proto, model.files, &self.compile.options()).map_err(|e| e.to_string())?;
         let flops = graph_flops(&graph);
         let symbols = graph.inputs.iter().flat_map(|&v| symbols(&graph, v)).collect::<std::collections::BTreeSet<_>>();
-        let graph = passes::run(graph, &mut |_, _| {}).map_err(|e| onnxc::Report::from(e).to_string())?;
         let mut fused = BTreeMap::new();
         for (_, node) in graph.nodes.iter().filter(|(_, n)| n.origin.operator.contains(", ")) {
             *fused.entry(node.origin.operator.to_string()).or_default() += 1;

@@ -6,10 +6,11 @@ use super::verify::cache_folder;
 use super::{CompileArgs, inputs};
 use onnxc::harness::batch::RUNNER;
 use onnxc::harness::worker::{Answer, Worker};
-use onnxc::harness::{cargo, npy, values, wire};
+use onnxc::harness::{cargo, npy, values};
 use onnxc::program::interpret;
 use onnxc_proto::{GraphProto, Limits, ValueInfoProto};
 use onnxc_runtime::value::{Tensor, Value};
+use onnxc_runtime::wire;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -74,7 +75,7 @@ impl Run {
     /// The executable for this model and these options, built unless it is in the cache.
     fn executable(&self) -> Result<PathBuf, String> {
         let generated = generate(&self.model, &self.compile, in_package("src/model.weights"))?;
-        let main = format!("mod model;\nmod wire;\n\nconst MODELS: &[fn() -> Box<dyn Session>] = &[|| Box::new(model::Model::new())];\n\n{RUNNER}");
+        let main = format!("mod model;\n\nconst MODELS: &[fn() -> Box<dyn Session>] = &[|| Box::new(model::Model::new())];\n\n{RUNNER}");
         let key = key(&[generated.source.as_bytes(), main.as_bytes(), cargo::runtime_dependency().as_bytes(), env!("CARGO_PKG_VERSION").as_bytes()]);
         let kept = cache_folder().join("run").join(&key);
         // In a checkout the runtime may have changed: cargo decides. A published runtime does not change.
@@ -90,7 +91,6 @@ impl Run {
         cargo::write_if_new(&dir.join("Cargo.toml"), manifest.as_bytes())?;
         cargo::copy_lock(&dir)?;
         cargo::write_if_new(&dir.join("src/main.rs"), main.as_bytes())?;
-        cargo::write_if_new(&dir.join("src/wire.rs"), onnxc::harness::batch::WIRE.as_bytes())?;
         cargo::write_if_new(&dir.join("src/model.rs"), generated.source.as_bytes())?;
         if let Some(blob) = &generated.blob {
             cargo::write_if_new(&dir.join("src/model.weights"), &blob.bytes)?;

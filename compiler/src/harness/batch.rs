@@ -31,8 +31,6 @@ pub enum Built {
 
 /// The main function of an executable that runs jobs.
 pub const RUNNER: &str = include_str!("templates/runner.rs");
-/// How values travel to a process and back.
-pub const WIRE: &str = include_str!("templates/wire.rs");
 
 /// Builds the batches in `dir` (kept between calls, so that what did not change is not built again) with cargo's target directory `target`.
 /// `progress` is called after each crate. The result has an entry for each module.
@@ -153,9 +151,8 @@ fn write_batch(dir: &Path, batch: &Batch) -> Result<(), String> {
     );
     let mods: String = batch.modules.iter().map(|m| format!("#[path = \"../../{MODULES}/{m}.rs\"]\nmod {m};\n")).collect();
     let rows: String = batch.modules.iter().map(|m| format!("    || Box::new({m}::Model::new()),\n")).collect();
-    let main = format!("#![deny(warnings)]\nmod wire;\n{mods}\nconst MODELS: &[fn() -> Box<dyn Session>] = &[\n{rows}];\n\n{RUNNER}");
+    let main = format!("#![deny(warnings)]\n{mods}\nconst MODELS: &[fn() -> Box<dyn Session>] = &[\n{rows}];\n\n{RUNNER}");
     cargo::write_if_new(&dir.join("Cargo.toml"), manifest.as_bytes())?;
-    cargo::write_if_new(&dir.join("src/wire.rs"), WIRE.as_bytes())?;
     cargo::write_if_new(&dir.join("src/main.rs"), main.as_bytes())
 }
 

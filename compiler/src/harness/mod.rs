@@ -18,6 +18,4 @@ pub mod random;
 pub mod summary;
 pub mod values;
 pub mod verify;
-#[path = "templates/wire.rs"]
-pub mod wire;
 pub mod worker;

@@ -1,4 +1,5 @@
 use onnxc_runtime::session::Session;
+use onnxc_runtime::wire;
 use std::io::{BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
