@@ -1,142 +1,43 @@
-//! `cargo xtask conformance`: the official cases through the harness of `onnxc verify`, held to a manifest.
+//! `cargo xtask conformance`: the official cases of an onnx release.
 
 use crate::data;
-use crate::manifest::Manifest;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use onnxc::harness::cases::{Case, discover};
+use crate::trial::{Suite, Trial};
+use onnxc::harness::cases::discover;
 use onnxc::harness::compare::Rule;
 use onnxc::harness::modes::Mode;
-use onnxc::harness::summary::{self, Outcome, State};
-use onnxc::harness::verify::{Settings, Station, verify};
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 /// Run the official ONNX test cases; the last line is `N passed, N failed, N skipped`
 ///
 /// Exit status 0 only when what passes and what does not is as tests/conformance/not_passing.txt says.
 #[derive(clap::Args)]
 pub struct Conformance {
-    /// Only this mode: static, dynamic or constant (may be given several times)
-    #[arg(long = "mode", value_parser = mode)]
-    modes: Vec<Mode>,
     /// The onnx release whose cases are run
     #[arg(long, default_value = data::RELEASE)]
     release: String,
-    /// Only cases whose name contains this (several, separated by commas)
-    #[arg(long, value_name = "TEXT")]
-    filter: Option<String>,
-    /// Write the results to a file as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Interpret in the compiler instead of building natively: quick, and no test of the generated code
-    #[arg(long)]
-    interpret: bool,
-    /// Write what does not pass to the manifest
-    #[arg(long)]
-    bless: bool,
-    /// Print a line for every case, not only for those that fail
-    #[arg(long)]
-    all: bool,
-    /// Cases at a time (default: the number of cores)
-    #[arg(long)]
-    jobs: Option<usize>,
-}
-
-fn mode(text: &str) -> Result<Mode, String> {
-    Mode::from_name(text).ok_or_else(|| "expected static, dynamic or constant".to_owned())
+    #[command(flatten)]
+    trial: Trial,
 }
 
 impl Conformance {
     /// Runs the task.
     pub fn run(&self) -> Result<ExitCode, String> {
         let folder = data::cases(&self.release)?;
-        let mut cases = discover(&folder, Rule::OFFICIAL)?;
-        if self.release == data::RELEASE && cases.len() != data::CASES {
+        let cases = discover(&folder, Rule::OFFICIAL)?;
+        let pinned = self.release == data::RELEASE;
+        if pinned && cases.len() != data::CASES {
             return Err(format!("{} has {} cases, onnx {} has {}", folder.display(), cases.len(), data::RELEASE, data::CASES));
         }
-        if let Some(filter) = &self.filter {
-            cases.retain(|c| filter.split(',').any(|f| c.name.contains(f)));
-        }
-        let mut outcomes = Vec::new();
-        for &mode in if self.modes.is_empty() { &Mode::ALL[..] } else { &self.modes } {
-            let found = self.try_mode(&cases, mode)?;
-            self.print(&found);
-            println!("{}: {}", mode.name(), summary::last_line(&found));
-            outcomes.extend(found);
-        }
-        if let Some(path) = &self.json {
-            summary::write_json(path, &outcomes)?;
-        }
-        // The manifest speaks of the pinned release, built natively.
-        let held = if self.release == data::RELEASE && !self.interpret {
-            self.hold(&outcomes)?
-        } else {
-            outcomes.iter().all(|o| o.state != State::Failed)
-        };
-        println!("{}", summary::last_line(&outcomes));
-        Ok(if held { ExitCode::SUCCESS } else { ExitCode::from(1) })
-    }
-
-    fn try_mode(&self, cases: &[Case], mode: Mode) -> Result<Vec<Outcome>, String> {
-        let base = data::root().join("target/verify");
-        let settings = Settings {
-            mode,
+        self.trial.run(Suite {
+            cases,
+            modes: &Mode::ALL,
+            name: format!("official-{}", self.release),
             open: true,
-            interpret: self.interpret,
-            dir: base.join(format!("official-{}-{}", self.release, mode.name())),
-            target: base.join("target"),
-            jobs: self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
-            timeout: Duration::from_secs(60),
-            opt_level: 1,
+            timeout: 60,
+            opt_level: 0,
+            runtime_level: 1,
             per_batch: 100,
-        };
-        let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template("{msg:<22} {wide_bar} {pos}/{len} ({elapsed})") {
-            bar.set_style(style);
-        }
-        let progress = |station, done: usize, all: usize| {
-            bar.set_message(match station {
-                Station::Compile => format!("{}: onnxc", mode.name()),
-                Station::Build => format!("{}: rustc", mode.name()),
-                Station::Run => format!("{}: running", mode.name()),
-            });
-            bar.set_length(all as u64);
-            bar.set_position(done as u64);
-        };
-        let outcomes = verify(cases, &settings, &progress);
-        bar.finish_and_clear();
-        outcomes
-    }
-
-    fn print(&self, outcomes: &[Outcome]) {
-        let shown: Vec<&Outcome> = outcomes.iter().filter(|o| self.all || o.state == State::Failed).collect();
-        let width = shown.iter().map(|o| o.name.len()).max().unwrap_or(0);
-        shown.iter().for_each(|o| println!("{}", o.line(width)));
-        let mut missing: BTreeMap<&str, usize> = BTreeMap::new();
-        outcomes.iter().filter(|o| o.state == State::Skipped).for_each(|o| *missing.entry(o.reason.as_str()).or_default() += 1);
-        let mut missing: Vec<(&str, usize)> = missing.into_iter().collect();
-        missing.sort_by_key(|&(reason, n)| (std::cmp::Reverse(n), reason));
-        missing.iter().for_each(|(reason, n)| println!("skipped {n:>4}  {reason}"));
-    }
-
-    /// Compares with the manifest, or rewrites it.
-    fn hold(&self, outcomes: &[Outcome]) -> Result<bool, String> {
-        let path = data::root().join("tests/conformance/not_passing.txt");
-        let mut manifest = Manifest::read(&path)?;
-        if self.bless {
-            manifest.update(outcomes);
-            std::fs::create_dir_all(path.parent().unwrap_or(&path)).map_err(|e| e.to_string())?;
-            std::fs::write(&path, manifest.text()).map_err(|e| format!("{}: {e}", path.display()))?;
-            return Ok(true);
-        }
-        let drift = manifest.drift(outcomes);
-        drift.worse.iter().for_each(|line| println!("worse than the manifest: {line}"));
-        drift.better.iter().for_each(|line| println!("better than the manifest: {line}"));
-        if !drift.better.is_empty() {
-            println!("run with --bless to record what passes now");
-        }
-        Ok(drift.better.is_empty() && drift.worse.is_empty())
+            manifest: pinned.then(|| data::root().join("tests/conformance/not_passing.txt")),
+        })
     }
 }

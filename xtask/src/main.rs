@@ -4,7 +4,9 @@
 mod conformance;
 mod data;
 mod manifest;
+mod models;
 mod support;
+mod trial;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -19,12 +21,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Conformance(conformance::Conformance),
+    Models(models::Models),
     Support(support::Support),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Conformance(task) => task.run(),
+        Task::Models(task) => task.run(),
         Task::Support(task) => task.run(),
     };
     result.unwrap_or_else(|message| {

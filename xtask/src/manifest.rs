@@ -1,4 +1,4 @@
-//! The list of cases that do not pass, each with its reason: `tests/conformance/not_passing.txt`. What passes is everything else, so a case that
+//! A list of cases that do not pass, each with its reason (`tests/conformance/not_passing.txt`). What passes is everything else, so a case that
 //! stops passing, or starts to, shows in a diff.
 
 use onnxc::harness::summary::{Outcome, State};
@@ -9,7 +9,7 @@ use std::path::Path;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manifest(BTreeMap<(String, String), String>);
 
-/// What differs from the manifest.
+/// What differs from a manifest.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Drift {
     /// Cases that pass now.
@@ -70,7 +70,7 @@ impl Manifest {
     /// The file's text.
     pub fn text(&self) -> String {
         let mut out =
-            String::from("# The official cases that do not pass: MODE CASE REASON. `cargo xtask conformance --bless` writes this file.\n");
+            String::from("# What does not pass: MODE CASE REASON. Written by `cargo xtask conformance --bless` or `cargo xtask models --bless`.\n");
         for ((mode, case), reason) in &self.0 {
             out.push_str(&format!("{mode} {case} {reason}\n"));
         }

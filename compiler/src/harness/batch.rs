@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 pub struct Batch {
     /// The package's name.
     pub name: String,
-    /// rustc's optimisation level for the generated code; the runtime is always optimised.
+    /// rustc's optimisation level for the generated code.
     pub opt_level: u8,
     /// The modules: Rust identifiers, unique in the whole build.
     pub modules: Vec<String>,
@@ -33,16 +33,17 @@ pub enum Built {
 pub const RUNNER: &str = include_str!("templates/runner.rs");
 
 /// Builds the batches in `dir` (kept between calls, so that what did not change is not built again) with cargo's target directory `target`.
-/// `progress` is called after each crate. The result has an entry for each module.
+/// The runtime is optimised at `runtime_level`. `progress` is called after each crate. The result has an entry for each module.
 pub fn build(
     dir: &Path,
     target: &Path,
+    runtime_level: u8,
     mut batches: Vec<Batch>,
     progress: &dyn Fn(usize, usize),
 ) -> Result<HashMap<String, Built>, String> {
     let mut built = HashMap::new();
     while !batches.is_empty() {
-        let outcome = attempt(dir, target, &batches, progress)?;
+        let outcome = attempt(dir, target, runtime_level, &batches, progress)?;
         let mut again = Vec::new();
         for batch in batches {
             match outcome.executables.get(&batch.name) {
@@ -89,8 +90,8 @@ struct Outcome {
     log: String,
 }
 
-fn attempt(dir: &Path, target: &Path, batches: &[Batch], progress: &dyn Fn(usize, usize)) -> Result<Outcome, String> {
-    write_workspace(dir, batches)?;
+fn attempt(dir: &Path, target: &Path, runtime_level: u8, batches: &[Batch], progress: &dyn Fn(usize, usize)) -> Result<Outcome, String> {
+    write_workspace(dir, runtime_level, batches)?;
     let names: Vec<&str> = batches.iter().map(|b| b.name.as_str()).collect();
     let mut done = 0;
     progress(0, names.len());
@@ -131,12 +132,12 @@ fn attempt(dir: &Path, target: &Path, batches: &[Batch], progress: &dyn Fn(usize
     Ok(outcome)
 }
 
-fn write_workspace(dir: &Path, batches: &[Batch]) -> Result<(), String> {
+fn write_workspace(dir: &Path, runtime_level: u8, batches: &[Batch]) -> Result<(), String> {
     let members: String = batches.iter().map(|b| format!("\"{}\", ", b.name)).collect();
     let levels: String = batches.iter().map(|b| format!("[profile.dev.package.{}]\nopt-level = {}\n", b.name, b.opt_level)).collect();
     let manifest = format!(
         "[workspace]\nresolver = \"3\"\nmembers = [{members}]\n\n[profile.dev]\ndebug = false\nincremental = false\n\n\
-         [profile.dev.package.\"*\"]\nopt-level = 3\n\n{levels}"
+         [profile.dev.package.\"*\"]\nopt-level = {runtime_level}\ndebug-assertions = false\noverflow-checks = false\n\n{levels}"
     );
     cargo::write_if_new(&dir.join("Cargo.toml"), manifest.as_bytes())?;
     cargo::copy_lock(dir)?;

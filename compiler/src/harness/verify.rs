@@ -36,6 +36,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// rustc's optimisation level for the generated code.
     pub opt_level: u8,
+    /// rustc's optimisation level for the runtime.
+    pub runtime_level: u8,
     /// About how many cases share a crate.
     pub per_batch: usize,
 }
@@ -86,7 +88,7 @@ pub fn verify(cases: &[Case], settings: &Settings, progress: Progress<'_>) -> Re
     let start = Instant::now();
     let batches = batches(cases, &prepared, settings);
     let count: usize = batches.iter().map(|b| b.modules.len()).sum();
-    let built = batch::build(&settings.dir, &settings.target, batches, &|done, all| progress(Station::Build, done, all))?;
+    let built = batch::build(&settings.dir, &settings.target, settings.runtime_level, batches, &|done, all| progress(Station::Build, done, all))?;
     let share = start.elapsed().as_secs_f64() / count.max(1) as f64;
     prepared.iter_mut().for_each(|p| p.outcome.build_s += share * p.modules.len() as f64);
 

@@ -1,0 +1,40 @@
+//! `cargo xtask models`: the model folders beside the repository.
+
+use crate::data;
+use crate::trial::{Suite, Trial};
+use onnxc::harness::cases::discover;
+use onnxc::harness::compare::Rule;
+use onnxc::harness::modes::Mode;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Run the models of ../shared/models (or $ONNXC_MODELS); the last line is `N passed, N failed, N skipped`
+///
+/// Exit status 0 only when what passes and what does not is as tests/conformance/models_not_passing.txt says.
+#[derive(clap::Args)]
+pub struct Models {
+    /// Another folder of model folders; its results are held to no list
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    #[command(flatten)]
+    trial: Trial,
+}
+
+impl Models {
+    /// Runs the task.
+    pub fn run(&self) -> Result<ExitCode, String> {
+        let shared = std::env::var_os("ONNXC_MODELS").map_or_else(|| data::root().join("../shared/models"), PathBuf::from);
+        let cases = discover(self.folder.as_deref().unwrap_or(&shared), Rule::MODELS)?;
+        self.trial.run(Suite {
+            cases,
+            modes: &[Mode::Static, Mode::Dynamic],
+            name: "models".to_owned(),
+            open: false,
+            timeout: 300,
+            opt_level: 1,
+            runtime_level: 3,
+            per_batch: 12,
+            manifest: self.folder.is_none().then(|| data::root().join("tests/conformance/models_not_passing.txt")),
+        })
+    }
+}
