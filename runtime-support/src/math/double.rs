@@ -273,7 +273,7 @@ pub fn atanh(x: f64) -> f64 {
 /// The error function.
 pub fn erf(x: f64) -> f64 {
     let a = abs(x);
-    if !(a < 6.0) {
+    if a >= 6.0 || x.is_nan() {
         return if x.is_nan() { x } else { copysign(1.0, x) };
     }
     if a < 2.5 {
@@ -403,7 +403,7 @@ pub fn pow(x: f64, y: f64) -> f64 {
 fn power_of_magnitude(a: f64, y: f64) -> f64 {
     let (l, l_low) = ln_precise(a);
     let near = l * y;
-    if !(abs(near) < 800.0) {
+    if abs(near) >= 800.0 {
         return if near > 0.0 { f64::INFINITY } else { 0.0 };
     }
     let (w, w_low) = two_product(l, y);
@@ -426,7 +426,6 @@ fn exp_of_sum(x: f64, low: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::vec::Vec;
 
     fn ulps(got: f64, expected: f64) -> f64 {

@@ -98,7 +98,7 @@ macro_rules! floats {
             #[inline(always)]
             fn to_i64(self) -> i64 {
                 let x = $value(self);
-                if x >= -9223372036854775808.0 && x < 9223372036854775808.0 { x as i64 } else { i64::MIN }
+                if (-9223372036854775808.0..9223372036854775808.0).contains(&x) { x as i64 } else { i64::MIN }
             }
             #[inline(always)]
             fn to_u64(self) -> u64 {

@@ -87,7 +87,7 @@ fn floats_follow_numpy() {
     let mut out = [Bool(0); 3];
     compare(&mut out, &[f32::NAN, 1.0, -0.0], &[f32::NAN, 1.0, 0.0], &[3], &[1], &[1], CompareOp::Equal).unwrap();
     assert_eq!(out.map(|b| b.0), [0, 1, 1]);
-    equal_strings(&mut out, &["a".into(), "b".into(), "".into()], &["a".into()], &[3], &[1], &[0]).unwrap();
+    equal_strings(&mut out, &["a".into(), "b".into(), String::new()], &["a".into()], &[3], &[1], &[0]).unwrap();
     assert_eq!(out.map(|b| b.0), [1, 0, 0]);
 }
 
