@@ -253,6 +253,8 @@ fn widen(start: &Type, end: &Type, cx: &Infer<'_>, widened: &mut Vec<Dim>) -> Re
     match (start, end) {
         (Type::Sequence(x), Type::Sequence(y)) => Ok(Type::Sequence(Box::new(widen_element(x, y, cx, widened)?))),
         (Type::Optional(x), Type::Optional(y)) => Ok(Type::Optional(Box::new(widen(x, y, cx, widened)?))),
+        // What is there counts as an optional that holds it.
+        (Type::Optional(x), Type::Sequence(_)) => Ok(Type::Optional(Box::new(widen(x, end, cx, widened)?))),
         _ => merge(start, end, cx),
     }
 }

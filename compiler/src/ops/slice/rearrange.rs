@@ -20,14 +20,15 @@ pub fn parse_reverse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     cx.add(ReverseSequence { time_first: time == 0 }, &[x, lens]).map(|v| vec![v])
 }
 
-/// ONNX `DepthToSpace` (`mode` since opset 11) and `SpaceToDepth`.
+/// ONNX `DepthToSpace` (`mode` since opset 11) and `SpaceToDepth` (`mode` since opset 28).
 pub fn parse_blocks(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let block = cx.int("blocksize", 0)?;
     if block <= 0 {
         return Err(OpError::invalid(format!("blocksize is {block}")));
     }
     let direction = match (cx.op_type(), cx.string("mode", "DCR")?.as_str()) {
-        ("SpaceToDepth", _) => Direction::ToDepth,
+        ("SpaceToDepth", "DCR") => Direction::ToDepth,
+        ("SpaceToDepth", "CRD") => Direction::ToDepthColumnsFirst,
         (_, "DCR") => Direction::ToSpace,
         (_, "CRD") => Direction::ToSpaceColumnsFirst,
         (_, other) => return Err(OpError::invalid(format!("the mode is `{other}`"))),
@@ -92,8 +93,10 @@ pub enum Direction {
     ToSpace,
     /// Channels numbered (channel, row, column) become blocks of space.
     ToSpaceColumnsFirst,
-    /// Blocks of space become channels.
+    /// Blocks of space become channels numbered (row, column, channel).
     ToDepth,
+    /// Blocks of space become channels numbered (channel, row, column).
+    ToDepthColumnsFirst,
 }
 
 /// Blocks of channels to space, or the other way; NCHW.
@@ -110,7 +113,7 @@ impl Operator for Blocks {
         let d = cx.dims.clone();
         let block = d.int(self.block);
         let square = d.mul(block, block);
-        let shape = if self.direction == Direction::ToDepth {
+        let shape = if matches!(self.direction, Direction::ToDepth | Direction::ToDepthColumnsFirst) {
             let (rows, columns) = (d.floor_div(h, block), d.floor_div(w, block));
             cx.require_equal(d.mul(rows, block), h, "the height and whole blocks");
             cx.require_equal(d.mul(columns, block), w, "the width and whole blocks");
@@ -127,6 +130,12 @@ impl Operator for Blocks {
         let x = cx.input(0)?;
         let out = cx.output(0)?;
         let block = cx.int(self.block);
+        if self.direction == Direction::ToDepthColumnsFirst {
+            let shape = vec![x.shape[0], x.shape[1], out.shape[2], block, out.shape[3], block];
+            let perm = [0, 1, 3, 5, 2, 4].map(|p| cx.int(p)).to_vec();
+            let args = vec![out.write(), x.read(), Arg::Usizes(shape), Arg::Usizes(perm)];
+            return cx.call(crate::kernel!(transpose::transpose(_, _, _, _) for any(x.dtype)), args);
+        }
         let sizes = x.shape.iter().copied().chain([block]).map(Arg::Usize);
         let mut args: Vec<Arg> = [out.write(), x.read()].into_iter().chain(sizes).collect();
         if self.direction == Direction::ToDepth {
