@@ -29,8 +29,8 @@ fn transpose(cx: Cx, out: &mut [f32], x: &[f32], count: usize, rows: usize, cols
     let tasks = parallel::tasks(cx, out.len().saturating_mul(16));
     let out = Shared(out.as_mut_ptr());
     parallel::each(cx, tasks, |task| {
-        let strips = parallel::part(count * strips, 1, task, tasks);
-        dispatch(cx, Strips { out, x, rows, cols, strips });
+        let range = parallel::part(count * strips, 1, task, tasks);
+        dispatch(cx, Strips { out, x, rows, cols, range });
     });
     Ok(())
 }
@@ -44,7 +44,7 @@ struct Strips<'a> {
     x: &'a [f32],
     rows: usize,
     cols: usize,
-    strips: Range<usize>,
+    range: Range<usize>,
 }
 
 impl WithSimd for Strips<'_> {
@@ -53,7 +53,7 @@ impl WithSimd for Strips<'_> {
     fn with_simd<S: Simd>(self, _: S) {
         let (rows, cols) = (self.rows, self.cols);
         let each = cols.div_ceil(SIDE);
-        for strip in self.strips.clone() {
+        for strip in self.range.clone() {
             let (matrix, col) = (strip / each * rows * cols, strip % each * SIDE);
             let width = SIDE.min(cols - col);
             let x = &self.x[matrix..][..rows * cols];

@@ -24,7 +24,10 @@ use windows::Windows;
 
 /// The elements of the packed weights of a convolution.
 pub const fn pack_conv_len(group: usize, out_channels: usize, group_in: usize, taps: usize) -> usize {
-    group.saturating_mul(pack_len(taps.saturating_mul(group_in), if group == 0 { 0 } else { out_channels / group }))
+    match out_channels.checked_div(group) {
+        Some(group_out) => group.saturating_mul(pack_len(taps.saturating_mul(group_in), group_out)),
+        None => 0,
+    }
 }
 
 /// Packs ONNX weights `w[out_channels][group_in][taps]` for [`conv_packed`]: `[group][out / 32][taps][group_in][32]`, padded with zeros.

@@ -12,7 +12,10 @@ use core::ops::Range;
 
 /// The elements of the packed weights of a transposed convolution.
 pub const fn pack_conv_transpose_len(group: usize, in_channels: usize, group_out: usize, taps: usize) -> usize {
-    group.saturating_mul(pack_len(if group == 0 { 0 } else { in_channels / group }, taps.saturating_mul(group_out)))
+    match in_channels.checked_div(group) {
+        Some(group_in) => group.saturating_mul(pack_len(group_in, taps.saturating_mul(group_out))),
+        None => 0,
+    }
 }
 
 /// Packs ONNX weights `w[in_channels][group_out][taps]` for [`conv_transpose`]: for each group the panels of `[in][taps * group_out]`.

@@ -242,9 +242,9 @@ unsafe fn run<S: Simd, const MR: usize, const NV: usize>(s: S, a: &dyn Source, t
                             finish,
                         };
                         if const { NV > 1 } && place.cols <= S::LANES {
-                            tiles::<S, MR, 1>(s, place, count)
+                            tiles::<S, MR, 1>(s, place, count);
                         } else {
-                            tiles::<S, MR, NV>(s, place, count)
+                            tiles::<S, MR, NV>(s, place, count);
                         }
                         if end == depth && t.finish.activation.is_costly() {
                             activate(s, t.finish.activation, place.c, place.c_row, count, place.cols);

@@ -41,7 +41,7 @@ fn pool(cx: Cx, y: &mut [f32], x: &[f32], g: Geometry, kind: Kind) -> Result<(),
     let tasks = parallel::tasks(cx, pixels.saturating_mul(g.in_channels).saturating_mul(g.taps() * 3)).min(pixels);
     let y = Shared(y.as_mut_ptr());
     parallel::each(cx, tasks, |task| {
-        dispatch(cx, Pixels { y, x: x.as_ptr(), g: &g, kind, pixels: parallel::part(pixels, 1, task, tasks) });
+        dispatch(cx, Pixels { y, x: x.as_ptr(), g: &g, kind, range: parallel::part(pixels, 1, task, tasks) });
     });
     Ok(())
 }
@@ -61,7 +61,7 @@ struct Pixels<'a> {
     x: *const f32,
     g: &'a Geometry,
     kind: Kind,
-    pixels: Range<usize>,
+    range: Range<usize>,
 }
 
 impl WithSimd for Pixels<'_> {
@@ -69,7 +69,7 @@ impl WithSimd for Pixels<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
         let channels = self.g.in_channels;
-        for pixel in self.pixels.clone() {
+        for pixel in self.range.clone() {
             let position = self.g.out_position(pixel);
             let mut channel = 0;
             while channel < channels {
