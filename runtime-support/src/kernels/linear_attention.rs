@@ -74,7 +74,9 @@ pub fn linear_attention<T: Float>(
                 let wide = decay.len() / tokens;
                 for (i, row) in state.chunks_exact_mut(dv.max(1)).enumerate() {
                     let factor = exp(decay[t * wide + if wide == kv_heads { h } else { h * dk + i }].widen());
-                    row.iter_mut().for_each(|s| *s *= factor);
+                    for s in row.iter_mut() {
+                        *s *= factor;
+                    }
                 }
             }
             if let Some(beta) = beta {

@@ -42,9 +42,9 @@ pub(crate) unsafe fn accumulate<S: Simd>(s: S, mut p: Thin) {
         // SAFETY: as the function's; the rows exist.
         unsafe {
             if rows == 1 {
-                sweep::<S, 1, 8>(s, &p)
+                sweep::<S, 1, 8>(s, &p);
             } else {
-                sweep::<S, 3, 4>(s, &p)
+                sweep::<S, 3, 4>(s, &p);
             }
             p.a = p.a.add(if p.rows > rows { rows * p.a_stride } else { 0 });
             p.out = p.out.add(if p.rows > rows { rows * p.out_stride } else { 0 });

@@ -54,7 +54,9 @@ pub fn attention_any<T: Float>(
         keep(0, scratch);
         if p.softcap > 0.0 {
             let cap = p.softcap as f64;
-            scratch.iter_mut().for_each(|s| *s = cap * fmath::tanh(*s / cap));
+            for s in scratch.iter_mut() {
+                *s = cap * fmath::tanh(*s / cap);
+            }
         }
         keep(1, scratch);
         for (j, score) in scratch.iter_mut().enumerate() {
@@ -80,7 +82,11 @@ fn softmax_or_zero(row: &mut [f64]) {
     if top == f64::NEG_INFINITY {
         return row.fill(0.0);
     }
-    row.iter_mut().for_each(|v| *v = fmath::exp(*v - top));
+    for v in row.iter_mut() {
+        *v = fmath::exp(*v - top);
+    }
     let sum: f64 = row.iter().sum();
-    row.iter_mut().for_each(|v| *v /= sum);
+    for v in row.iter_mut() {
+        *v /= sum;
+    }
 }

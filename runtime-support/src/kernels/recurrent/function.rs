@@ -134,6 +134,8 @@ impl Function {
 
     #[inline(never)]
     fn each(self, lanes: &mut [f32]) {
-        lanes.iter_mut().for_each(|x| *x = self.scalar(*x as f64) as f32);
+        for x in lanes.iter_mut() {
+            *x = self.scalar(*x as f64) as f32;
+        }
     }
 }
