@@ -79,7 +79,8 @@ impl Bench {
         let plain: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
         // Two models of one name do not share a crate: their folders differ.
         let folder = self.model.canonicalize().map_err(|e| e.to_string())?;
-        let hash = folder.to_string_lossy().bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+        let hash =
+            folder.to_string_lossy().bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
         let name = format!("onnxc-bench-{plain}-{hash:016x}");
         let dir = cache_folder().join("src").join(&name);
         write_crate(&dir, &name, &generated)?;
@@ -122,7 +123,9 @@ fn driver(program: &Program) -> String {
         }
         arguments.push(match (dtype, shape.is_empty(), fixed) {
             (DType::String, true, _) => format!("t{i}.first().copied().unwrap_or_default()"),
-            (DType::String, _, true) => format!("t{i}.as_slice().try_into().map_err(|_| Fault::Internal {{ what: \"length\" }}.at(\"inputs\"))?"),
+            (DType::String, _, true) => {
+                format!("t{i}.as_slice().try_into().map_err(|_| Fault::Internal {{ what: \"length\" }}.at(\"inputs\"))?")
+            }
             (DType::String, ..) => format!("session::strings_view(v{i}, &t{i}, {at})?"),
             (DType::Bool, true, _) => format!("session::fixed_bools::<1>(v{i}, {at})?[0]"),
             (DType::Bool, _, true) => format!("session::fixed_bools(v{i}, {at})?"),
@@ -146,10 +149,18 @@ fn driver(program: &Program) -> String {
 fn write_inputs(program: &Program, folder: &Path) -> Result<(), String> {
     let mut manifest = String::new();
     for (i, port) in program.inputs.iter().enumerate() {
-        let PortType::Tensor(dtype, shape) = &port.ty else { return Err(format!("input `{}` is no tensor: it cannot be made up", port.name)) };
+        let PortType::Tensor(dtype, shape) = &port.ty else {
+            return Err(format!("input `{}` is no tensor: it cannot be made up", port.name));
+        };
         let dims = shape.iter().map(|&d| {
             let known = program.dims.value(d).and_then(|n| usize::try_from(n).ok());
-            known.ok_or_else(|| format!("input `{}` has the symbolic dim `{}`: give it a value with --dim or --input-shape", port.name, program.dims.show(d)))
+            known.ok_or_else(|| {
+                format!(
+                    "input `{}` has the symbolic dim `{}`: give it a value with --dim or --input-shape",
+                    port.name,
+                    program.dims.show(d)
+                )
+            })
         });
         let dims = dims.collect::<Result<Vec<usize>, String>>()?;
         let tensor: Tensor = inputs::plausible(*dtype, &dims, i as u64 + 1)?;

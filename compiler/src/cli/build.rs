@@ -36,8 +36,13 @@ impl Build {
     /// Runs the command.
     pub fn run(&self) -> Result<ExitCode, String> {
         let blob = blob_path(&self.output)?;
-        let options =
-            EmitOptions { runtime_path: self.runtime_path.clone(), weights: self.weights, blob, no_std: self.no_std, ..EmitOptions::default() };
+        let options = EmitOptions {
+            runtime_path: self.runtime_path.clone(),
+            weights: self.weights,
+            blob,
+            no_std: self.no_std,
+            ..EmitOptions::default()
+        };
         let spinner = Spinner::new("onnxc compiles the model");
         let generated = generate(&self.model, &self.compile, options);
         drop(spinner);
@@ -62,7 +67,8 @@ fn blob_path(output: &Path) -> Result<BlobPath, String> {
     let stem = output.file_stem().and_then(|s| s.to_str()).ok_or("the output has no name")?;
     let file = format!("{stem}.weights");
     let package = output.ancestors().skip(1).find(|dir| dir.join("Cargo.toml").is_file());
-    let inside = package.and_then(|package| output.with_file_name(&file).strip_prefix(package).ok().and_then(Path::to_str).map(str::to_owned));
+    let inside =
+        package.and_then(|package| output.with_file_name(&file).strip_prefix(package).ok().and_then(Path::to_str).map(str::to_owned));
     Ok(inside.map_or(BlobPath::Beside(file), |path| BlobPath::InPackage(path.replace('\\', "/"))))
 }
 

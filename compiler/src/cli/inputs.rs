@@ -79,7 +79,9 @@ pub fn show_type(ty: &TypeProto) -> String {
         }
         Some(TypeKind::Sequence(s)) => format!("seq({})", inner(s.elem_type.as_deref())),
         Some(TypeKind::Optional(o)) => format!("optional({})", inner(o.elem_type.as_deref())),
-        Some(TypeKind::Map(m)) => format!("map({}, {})", values::dtype_of(m.key_type).map_or("?", DType::name), inner(m.value_type.as_deref())),
+        Some(TypeKind::Map(m)) => {
+            format!("map({}, {})", values::dtype_of(m.key_type).map_or("?", DType::name), inner(m.value_type.as_deref()))
+        }
         Some(TypeKind::SparseTensor(_)) => "sparse tensor".to_owned(),
         Some(TypeKind::Opaque(_)) => "opaque".to_owned(),
         None => "?".to_owned(),
@@ -109,7 +111,8 @@ pub fn plausible(dtype: DType, shape: &[usize], seed: u64) -> Result<Tensor, Str
     };
     let parts = if dtype.is_complex() { 2 * n } else { n };
     // Small integers are valid as indices, lengths and labels of most models; floats look like normalised data.
-    let numbers: Vec<f64> = (0..parts).map(|_| if dtype.is_float() || dtype.is_complex() { 2.0 * next() - 1.0 } else { f64::from(next() > 0.5) }).collect();
+    let numbers: Vec<f64> =
+        (0..parts).map(|_| if dtype.is_float() || dtype.is_complex() { 2.0 * next() - 1.0 } else { f64::from(next() > 0.5) }).collect();
     onnxc::harness::numbers::from_f64s(dtype, shape, &numbers).ok_or("no numbers of that dtype")?.map_err(|e| e.to_string())
 }
 

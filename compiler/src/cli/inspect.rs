@@ -69,7 +69,11 @@ impl Inspect {
         Ok(Facts {
             file: self.model.display().to_string(),
             producer: format!("{} {}", model.producer_name, model.producer_version).trim().to_owned(),
-            opsets: model.opset_import.iter().map(|o| format!("{} {}", if o.domain.is_empty() { "ai.onnx" } else { &o.domain }, o.version)).collect(),
+            opsets: model
+                .opset_import
+                .iter()
+                .map(|o| format!("{} {}", if o.domain.is_empty() { "ai.onnx" } else { &o.domain }, o.version))
+                .collect(),
             inputs: onnxc::harness::cases::entries(graph).iter().map(|i| inputs::describe(i)).collect(),
             outputs: graph.output.iter().map(inputs::describe).collect(),
             operators,
@@ -190,7 +194,14 @@ fn to_text(facts: &Facts, compiled: &Result<Compiled, String>) -> String {
             let note = if c.symbols.is_empty() { String::new() } else { format!(" (with {} = 1)", c.symbols.join(" = ")) };
             row("compute", wrap(&[format!("{} operations a run{note}", amount(c.flops, ""))]));
             row("weights", vec![amount(c.weight_bytes as f64, "B")]);
-            row("scratch", vec![format!("{}{}", amount(c.scratch_bytes as f64, "B"), if c.symbols.is_empty() { "" } else { " and what symbolic dims ask for" })]);
+            row(
+                "scratch",
+                vec![format!(
+                    "{}{}",
+                    amount(c.scratch_bytes as f64, "B"),
+                    if c.symbols.is_empty() { "" } else { " and what symbolic dims ask for" }
+                )],
+            );
             row("steps", vec![c.steps.to_string()]);
             let fused: Vec<String> = c.fused.iter().map(|(what, n)| format!("{} x{n}", what.replace(", ", "+"))).collect();
             row("fused", if fused.is_empty() { vec!["nothing".to_owned()] } else { wrap(&fused) });
@@ -243,7 +254,10 @@ mod tests {
 
     #[test]
     fn amounts_are_short() {
-        assert_eq!([amount(0.0, "B"), amount(9999.0, ""), amount(25_557_032.0, ""), amount(1.2e9, "B")], ["0 B", "9999", "25.6 M", "1.20 GB"]);
+        assert_eq!(
+            [amount(0.0, "B"), amount(9999.0, ""), amount(25_557_032.0, ""), amount(1.2e9, "B")],
+            ["0 B", "9999", "25.6 M", "1.20 GB"]
+        );
     }
 
     #[test]

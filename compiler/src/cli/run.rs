@@ -43,7 +43,8 @@ pub struct Run {
 impl Run {
     /// Runs the command.
     pub fn run(&self) -> Result<ExitCode, String> {
-        let model = onnxc_proto::decode_model_file(&self.model, &Limits::default()).map_err(|e| format!("{}: {e}", self.model.display()))?;
+        let model =
+            onnxc_proto::decode_model_file(&self.model, &Limits::default()).map_err(|e| format!("{}: {e}", self.model.display()))?;
         let graph = model.graph.as_ref().ok_or("the model has no graph")?;
         let given = match &self.data {
             Some(folder) => from_folder(graph, folder)?,
@@ -76,7 +77,12 @@ impl Run {
     fn executable(&self) -> Result<PathBuf, String> {
         let generated = generate(&self.model, &self.compile, in_package("src/model.weights"))?;
         let main = format!("mod model;\n\nconst MODELS: &[fn() -> Box<dyn Session>] = &[|| Box::new(model::Model::new())];\n\n{RUNNER}");
-        let key = key(&[generated.source.as_bytes(), main.as_bytes(), cargo::runtime_dependency().as_bytes(), env!("CARGO_PKG_VERSION").as_bytes()]);
+        let key = key(&[
+            generated.source.as_bytes(),
+            main.as_bytes(),
+            cargo::runtime_dependency().as_bytes(),
+            env!("CARGO_PKG_VERSION").as_bytes(),
+        ]);
         let kept = cache_folder().join("run").join(&key);
         // In a checkout the runtime may have changed: cargo decides. A published runtime does not change.
         if kept.is_file() && !cargo::runtime_dependency().contains("path") {
@@ -132,7 +138,8 @@ fn key(parts: &[&[u8]]) -> String {
 /// The inputs in `input_0.pb`, `input_1.pb`, … of a folder.
 pub fn from_folder(graph: &GraphProto, folder: &Path) -> Result<Vec<Value>, String> {
     let entries = onnxc::harness::cases::entries(graph);
-    let read = |(i, e): (usize, &&ValueInfoProto)| values::read_pb(&folder.join(format!("input_{i}.pb")), &e.r#type.clone().unwrap_or_default());
+    let read =
+        |(i, e): (usize, &&ValueInfoProto)| values::read_pb(&folder.join(format!("input_{i}.pb")), &e.r#type.clone().unwrap_or_default());
     entries.iter().enumerate().map(read).collect()
 }
 

@@ -99,7 +99,18 @@ impl Verify {
         let jobs = self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let timeout = Duration::from_secs(self.timeout);
         let (mode, interpret, opt_level) = (self.mode, self.interpret, self.opt_level);
-        Ok(Settings { mode, open: false, interpret, dir, target: base.join("target"), jobs, timeout, opt_level, runtime_level: 3, per_batch: 12 })
+        Ok(Settings {
+            mode,
+            open: false,
+            interpret,
+            dir,
+            target: base.join("target"),
+            jobs,
+            timeout,
+            opt_level,
+            runtime_level: 3,
+            per_batch: 12,
+        })
     }
 }
 

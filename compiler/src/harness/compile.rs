@@ -139,7 +139,8 @@ pub fn module(model: &ModelProto, folder: &Path, blob_path: String) -> Result<Mo
         let placement = memory::place(&program);
         let options = EmitOptions { blob: BlobPath::InPackage(blob_path), ..EmitOptions::default() };
         let emitted = emit(&program, &placement, &options);
-        let source = write::text(&emitted, "model.onnx", "").map_err(|e| Failure::error(format!("the generated code does not parse: {e}")))?;
+        let source =
+            write::text(&emitted, "model.onnx", "").map_err(|e| Failure::error(format!("the generated code does not parse: {e}")))?;
         Ok(Module { source, blob: emitted.blob.map(|b| b.bytes) })
     })
 }

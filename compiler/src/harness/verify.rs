@@ -5,9 +5,9 @@ use super::cases::{Case, Data};
 use super::compare::{Largest, Mismatch, Rule, compare};
 use super::compile::{self, Failure};
 use super::modes::{Mode, Variant, variants};
+use super::random;
 use super::summary::{Outcome, State};
 use super::worker::{Answer, Worker};
-use super::random;
 use onnxc_proto::ModelProto;
 use onnxc_runtime::value::Value;
 use onnxc_runtime::wire;
@@ -88,7 +88,8 @@ pub fn verify(cases: &[Case], settings: &Settings, progress: Progress<'_>) -> Re
     let start = Instant::now();
     let batches = batches(cases, &prepared, settings);
     let count: usize = batches.iter().map(|b| b.modules.len()).sum();
-    let built = batch::build(&settings.dir, &settings.target, settings.runtime_level, batches, &|done, all| progress(Station::Build, done, all))?;
+    let built =
+        batch::build(&settings.dir, &settings.target, settings.runtime_level, batches, &|done, all| progress(Station::Build, done, all))?;
     let share = start.elapsed().as_secs_f64() / count.max(1) as f64;
     prepared.iter_mut().for_each(|p| p.outcome.build_s += share * p.modules.len() as f64);
 

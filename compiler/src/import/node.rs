@@ -4,7 +4,7 @@ use super::Import;
 use crate::ir::dim::{Dim, Dims};
 use crate::ir::graph::{Origin, ValueId};
 use crate::ir::{DType, Fact, Graph, Tensor, Type};
-use crate::ops::{Op, OpError};
+use crate::ops::{ErrorKind, Op, OpError};
 use crate::report::{Diagnostic, Place, Report};
 use onnxc_proto::{ExternalFiles, GraphProto, NodeProto, TypeProto};
 use onnxc_runtime::element::Element;
@@ -202,7 +202,8 @@ impl<'a> Parse<'a> {
     /// Imports a body whose inputs have these facts: the graph, whose further inputs are captured values, and those values.
     pub fn body(&mut self, proto: &GraphProto, params: &[Fact]) -> Result<(Graph, Vec<ValueId>), OpError> {
         self.import.import_body(proto, params).map_err(|report| {
-            let error = OpError::invalid(report.to_string());
+            let kind = if report.is_unsupported() { ErrorKind::Unsupported } else { ErrorKind::Invalid };
+            let error = OpError { kind, ..OpError::invalid(report.to_string()) };
             self.nested = Some(report);
             error
         })
@@ -236,6 +237,11 @@ impl<'a> Parse<'a> {
             lines.push(format!("input {i} `{name}`: {}", graph.fact(value).show(&graph.dims)));
         }
         lines
+    }
+
+    /// The error of a body that the operator does without.
+    pub fn forget_nested(&mut self) {
+        self.nested = None;
     }
 
     pub(super) fn take_nested(&mut self) -> Option<Report> {

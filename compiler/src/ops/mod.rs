@@ -242,6 +242,7 @@ operators! {
     Optimizer(training::optimizer::Optimizer),
     If(control::if_::If),
     Loop(control::loop_::Loop),
+    Trap(control::trap::Trap),
     MatMul(linear::matmul::MatMul),
     Conv(nn::conv::Conv),
     ConvTranspose(nn::conv::ConvTranspose),

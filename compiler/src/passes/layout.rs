@@ -87,6 +87,12 @@ impl Layout {
                 conv.channels_last = true;
                 Some((Op::ConvTranspose(conv), vec![0]))
             }
+            Op::Pool(pool) if !pool.channels_last && pool.runs_last() && fact.dtype() == Some(DType::F32) && rank <= 5 => {
+                // Pooling alone is not worth turning the data: it follows what is channels last already.
+                self.last
+                    .contains_key(&inputs[0])
+                    .then(|| (Op::Pool(crate::ops::nn::pool::Pool { channels_last: true, ..pool.clone() }), vec![0]))
+            }
             _ => self.follow(new, op, inputs),
         }
     }

@@ -1,9 +1,10 @@
 //! `If`: one of two bodies. A constant condition leaves only the body that runs.
 
+use super::trap;
 use crate::import::Parse;
 use crate::ir::{DType, Fact, Graph, NodeError, Type, ValueId};
 use crate::lower::{Lower, Place};
-use crate::ops::{Infer, OpError, Operator};
+use crate::ops::{ErrorKind, Infer, OpError, Operator};
 use crate::program::{Action, Arg, Condition, Step};
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +16,20 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
         let (body, captures) = cx.body(cx.graph(if truth { "then_branch" } else { "else_branch" })?, &[])?;
         return cx.inline(&body, &captures);
     }
-    let (then, then_captures) = cx.body(cx.graph("then_branch")?, &[])?;
-    let (otherwise, else_captures) = cx.body(cx.graph("else_branch")?, &[])?;
+    let (then, otherwise) = (cx.body(cx.graph("then_branch")?, &[]), cx.body(cx.graph("else_branch")?, &[]));
+    let ((then, then_captures), (otherwise, else_captures)) = match (then, otherwise) {
+        (Ok(then), Ok(otherwise)) => (then, otherwise),
+        (Ok(then), Err(why)) if why.kind == ErrorKind::Invalid => {
+            let trap = trap::in_place_of(&Graph::new("else_branch", &then.0.dims), &then.0, &why)?;
+            (then, (trap, Vec::new()))
+        }
+        (Err(why), Ok(otherwise)) if why.kind == ErrorKind::Invalid => {
+            let trap = trap::in_place_of(&Graph::new("then_branch", &otherwise.0.dims), &otherwise.0, &why)?;
+            ((trap, Vec::new()), otherwise)
+        }
+        (Err(why), _) | (_, Err(why)) => return Err(why),
+    };
+    cx.forget_nested();
     if then.outputs.len() != otherwise.outputs.len() {
         return Err(OpError::invalid(format!("the branches give {} and {} outputs", then.outputs.len(), otherwise.outputs.len())));
     }
@@ -44,8 +57,16 @@ impl Operator for If {
             return Err(OpError::invalid("the condition must be a boolean"));
         }
         let facts = cx.facts(1);
-        self.then = respecialize(&self.then, &facts[..self.then_inputs])?;
-        self.otherwise = respecialize(&self.otherwise, &facts[self.then_inputs..])?;
+        let then = respecialize(&self.then, &facts[..self.then_inputs]);
+        let otherwise = respecialize(&self.otherwise, &facts[self.then_inputs..]);
+        (self.then, self.otherwise) = match (then, otherwise) {
+            (Ok(then), Err(why)) if why.kind == ErrorKind::Invalid => {
+                let trap = trap::in_place_of(&self.otherwise, &then, &why)?;
+                (then, trap)
+            }
+            (Err(why), Ok(otherwise)) if why.kind == ErrorKind::Invalid => (trap::in_place_of(&self.then, &otherwise, &why)?, otherwise),
+            (then, otherwise) => (then?, otherwise?),
+        };
         let pairs = self.then.outputs.iter().zip(&self.otherwise.outputs);
         pairs.map(|(a, b)| merge(&self.then.fact(a.1).ty, &self.otherwise.fact(b.1).ty, cx).map(Fact::of)).collect()
     }

@@ -4,3 +4,4 @@ pub mod if_;
 pub mod loop_;
 pub mod scan;
 pub mod sequence_map;
+pub mod trap;

@@ -114,6 +114,17 @@ impl Pool {
     }
 }
 
+impl Pool {
+    /// Whether there is a kernel for channels last.
+    pub fn runs_last(&self) -> bool {
+        match self.kind {
+            Kind::Max { indices, .. } => !indices,
+            Kind::Average { .. } => true,
+            Kind::Lp { .. } => false,
+        }
+    }
+}
+
 impl Operator for Pool {
     fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
         let shape = cx.shape(0)?;

@@ -4,7 +4,7 @@ use crate::import::Parse;
 use crate::ir::{DType, Dim, Fact, ValueId};
 use crate::lower::{Lower, Place};
 use crate::ops::infer::resolve_axis;
-use crate::ops::{Infer, OpError, Operator};
+use crate::ops::{Infer, Op, OpError, Operator};
 use crate::program::Arg;
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +119,13 @@ impl Operator for Reduce {
             }
             _ => Ok(vec![Fact::tensor(dtype, reduced)]),
         }
+    }
+
+    fn permuted(&self, perm: &[usize], _inputs: usize) -> Option<(Op, Vec<usize>)> {
+        let old = self.axes.as_ref().filter(|_| self.keep_dims)?;
+        let mut axes = old.iter().map(|a| perm.iter().position(|p| p == a)).collect::<Option<Vec<usize>>>()?;
+        axes.sort_unstable();
+        Some((Self { axes: Some(axes), ..self.clone() }.into(), vec![0]))
     }
 
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {

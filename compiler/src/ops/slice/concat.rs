@@ -4,7 +4,7 @@ use super::{place_along, with_elements};
 use crate::import::Parse;
 use crate::ir::{Dim, Fact, ValueId};
 use crate::lower::{Lower, Place};
-use crate::ops::{Infer, OpError, Operator};
+use crate::ops::{Infer, Op, OpError, Operator};
 use serde::{Deserialize, Serialize};
 
 /// ONNX `Concat`: the axis is 1 by default before opset 4, required since.
@@ -51,6 +51,11 @@ impl Operator for Concat {
             elements = elements.zip(cx.elements(i)).map(|(a, b)| [a, b].concat());
         }
         Ok(vec![with_elements(cx, dtype, shape, elements)])
+    }
+
+    fn permuted(&self, perm: &[usize], inputs: usize) -> Option<(Op, Vec<usize>)> {
+        let axis = perm.iter().position(|&p| p == self.axis)?;
+        Some((Self { axis }.into(), (0..inputs).collect()))
     }
 
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {

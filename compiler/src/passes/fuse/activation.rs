@@ -9,7 +9,7 @@ use crate::program::formula::Unary as F;
 
 /// See the module's documentation.
 pub fn run(graph: &Graph) -> Result<Graph, NodeError> {
-    apply(graph, &[product])
+    apply(graph, &[batch_norm, product])
 }
 
 /// A product that is an activation of one of its factors.
@@ -85,4 +85,26 @@ fn is_tanh_argument(graph: &Graph, value: ValueId, x: ValueId) -> bool {
         cube && close(c, 0.044_715)
     };
     close(c, 0.797_884_6) && ((p == x && cubic(q)) || (q == x && cubic(p)))
+}
+
+/// Batch normalisation with constant parameters is a scale and a shift for each channel, which a convolution before it can take in.
+fn batch_norm(site: &mut Site<'_>) -> Result<Option<Vec<ValueId>>, NodeError> {
+    let Op::BatchNorm(op) = &site.node.op else { return Ok(None) };
+    let [Some(x), Some(scale), Some(bias), Some(mean), Some(variance)] = *site.inputs else { return Ok(None) };
+    let constant = [scale, bias, mean, variance].iter().all(|&v| site.new.constant(v).is_some_and(|t| t.dtype == crate::ir::DType::F32));
+    let Some(rank) = site.shape(x).map(|s| s.len()) else { return Ok(None) };
+    if op.momentum.is_some() || !op.spatial || !constant || !site.is_f32(x) || rank < 2 {
+        return Ok(None);
+    }
+    let epsilon = site.constant(crate::ir::Tensor::scalar(op.epsilon));
+    let shifted = site.add(Binary { f: BinaryFn::Add }, &[variance, epsilon])?;
+    let deviation = site.add(Unary { f: F::Sqrt }, &[shifted])?;
+    let factor = site.add(Binary { f: BinaryFn::Div }, &[scale, deviation])?;
+    let moved = site.add(Binary { f: BinaryFn::Mul }, &[mean, factor])?;
+    let shift = site.add(Binary { f: BinaryFn::Sub }, &[bias, moved])?;
+    let axes: Vec<i64> = (1..rank as i64 - 1).collect();
+    let column = |site: &mut Site<'_>, v| site.add(crate::ops::shape::reshape::Reshape::Unsqueeze { axes: axes.clone() }, &[v]);
+    let (factor, shift) = (column(site, factor)?, column(site, shift)?);
+    let scaled = site.add(Binary { f: BinaryFn::Mul }, &[x, factor])?;
+    site.replace(Binary { f: BinaryFn::Add }, &[scaled, shift], None).map(Some)
 }
