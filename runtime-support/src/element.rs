@@ -227,14 +227,14 @@ pub fn as_bytes_mut<T: Element>(x: &mut [T]) -> &mut [u8] {
 
 /// Bytes seen as elements; `None` if the alignment or the length does not fit.
 pub fn from_bytes<T: Element>(x: &[u8]) -> Option<&[T]> {
-    let fits = x.as_ptr().addr() % align_of::<T>() == 0 && x.len() % size_of::<T>() == 0;
+    let fits = x.as_ptr().addr().is_multiple_of(align_of::<T>()) && x.len().is_multiple_of(size_of::<T>());
     // SAFETY: aligned and whole (checked), and every bit pattern is a valid element.
     fits.then(|| unsafe { core::slice::from_raw_parts(x.as_ptr().cast(), x.len() / size_of::<T>()) })
 }
 
 /// Bytes seen as elements, mutable; `None` if the alignment or the length does not fit.
 pub fn from_bytes_mut<T: Element>(x: &mut [u8]) -> Option<&mut [T]> {
-    let fits = x.as_ptr().addr() % align_of::<T>() == 0 && x.len() % size_of::<T>() == 0;
+    let fits = x.as_ptr().addr().is_multiple_of(align_of::<T>()) && x.len().is_multiple_of(size_of::<T>());
     // SAFETY: aligned and whole (checked), every bit pattern is valid both ways, and the borrow is passed on.
     fits.then(|| unsafe { core::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len() / size_of::<T>()) })
 }

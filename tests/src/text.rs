@@ -340,7 +340,9 @@ impl Parser<'_> {
         let tensor = if dtype == DType::String {
             Tensor::from_strings(&shape, items)
         } else if dtype == DType::I64 {
-            literal::parse(&format!("[{}]", items.join(",")), dtype).and_then(|t| t.reshaped(&shape).map_err(|e| e.to_string())).map_err(|e| self.fail(&e))
+            literal::parse(&format!("[{}]", items.join(",")), dtype)
+                .and_then(|t| t.reshaped(&shape).map_err(|e| e.to_string()))
+                .map_err(|e| self.fail(&e))
         } else {
             let numbers: Vec<f64> = items.iter().map(|n| n.parse().unwrap_or_else(|_| self.fail("expected a number"))).collect();
             numbers::from_f64s(dtype, &shape, &numbers).unwrap_or_else(|| self.fail("no such tensor"))

@@ -59,7 +59,7 @@ impl Manifest {
                 (State::Passed, None) => {}
                 (_, None) => drift.worse.push(format!("{label}: {}", outcome.short_reason())),
                 (_, Some(reason)) if kind(reason) != kind(&outcome.reason) => {
-                    drift.worse.push(format!("{label}: {} (was: {reason})", outcome.short_reason()))
+                    drift.worse.push(format!("{label}: {} (was: {reason})", outcome.short_reason()));
                 }
                 _ => {}
             }
@@ -69,8 +69,9 @@ impl Manifest {
 
     /// The file's text.
     pub fn text(&self) -> String {
-        let mut out =
-            String::from("# What does not pass: MODE CASE REASON. Written by `cargo xtask conformance --bless` or `cargo xtask models --bless`.\n");
+        let mut out = String::from(
+            "# What does not pass: MODE CASE REASON. Written by `cargo xtask conformance --bless` or `cargo xtask models --bless`.\n",
+        );
         for ((mode, case), reason) in &self.0 {
             out.push_str(&format!("{mode} {case} {reason}\n"));
         }

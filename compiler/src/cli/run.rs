@@ -67,7 +67,7 @@ impl Run {
         let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
         let (input, output) = (folder.path().join("in"), folder.path().join("out"));
         std::fs::write(&input, wire::encode(inputs)).map_err(|e| e.to_string())?;
-        match Worker::new(&exe, Duration::from_secs(24 * 3600)).run(0, &input, &output) {
+        match Worker::new(&exe, Duration::from_hours(24)).run(0, &input, &output) {
             Answer::Ok { .. } => wire::decode(&std::fs::read(&output).map_err(|e| e.to_string())?).map_err(|e| e.to_string()),
             Answer::Fault(message) | Answer::Crash(message) => Err(message),
         }
@@ -147,17 +147,16 @@ pub fn from_folder(graph: &GraphProto, folder: &Path) -> Result<Vec<Value>, Stri
 fn tensor_text(tensor: &Tensor) -> String {
     let dims: Vec<String> = tensor.shape().iter().map(usize::to_string).collect();
     let mut out = format!("{}[{}]", tensor.dtype(), dims.join(", "));
-    let items: Vec<String> = match tensor.as_strings() {
-        Some(strings) => strings.iter().map(|s| format!("{s:?}")).collect(),
-        None => {
-            let numbers = onnxc::harness::numbers::to_f64s(tensor).unwrap_or_default();
-            let show = |&x: &f64| if tensor.dtype().is_float() { format!("{:?}", x as f32) } else { x.to_string() };
-            match tensor.as_slice::<i64>() {
-                Some(integers) => integers.iter().map(i64::to_string).collect(),
-                None if tensor.dtype().is_complex() => numbers.chunks(2).map(|c| format!("{}{:+}i", c[0], c[1])).collect(),
-                None if tensor.dtype() == onnxc_runtime::element::DType::F64 => numbers.iter().map(|x| format!("{x:?}")).collect(),
-                None => numbers.iter().map(show).collect(),
-            }
+    let items: Vec<String> = if let Some(strings) = tensor.as_strings() {
+        strings.iter().map(|s| format!("{s:?}")).collect()
+    } else {
+        let numbers = onnxc::harness::numbers::to_f64s(tensor).unwrap_or_default();
+        let show = |&x: &f64| if tensor.dtype().is_float() { format!("{:?}", x as f32) } else { x.to_string() };
+        match tensor.as_slice::<i64>() {
+            Some(integers) => integers.iter().map(i64::to_string).collect(),
+            None if tensor.dtype().is_complex() => numbers.chunks(2).map(|c| format!("{}{:+}i", c[0], c[1])).collect(),
+            None if tensor.dtype() == onnxc_runtime::element::DType::F64 => numbers.iter().map(|x| format!("{x:?}")).collect(),
+            None => numbers.iter().map(show).collect(),
         }
     };
     let deep = tensor.shape().iter().filter(|&&d| d > 1).count() > 1;

@@ -36,12 +36,11 @@ impl Emitter<'_> {
 
     /// An expression of type `i64`.
     pub(super) fn i64(&self, dim: Dim) -> TokenStream {
-        match self.program.dims.value(dim) {
-            Some(value) => integer(value),
-            None => {
-                let dim = self.grouped(dim);
-                quote!(#dim.get())
-            }
+        if let Some(value) = self.program.dims.value(dim) {
+            integer(value)
+        } else {
+            let dim = self.grouped(dim);
+            quote!(#dim.get())
         }
     }
 

@@ -50,12 +50,11 @@ impl Emitter<'_> {
             }
             PortType::Tensor(dtype, dims) => {
                 let dtype = literal::dtype(*dtype);
-                let dims = dims.iter().map(|&d| match self.program.dims.value(d).and_then(|n| usize::try_from(n).ok()) {
-                    Some(n) => {
+                let dims = dims.iter().map(|&d| {
+                    if let Some(n) = self.program.dims.value(d).and_then(|n| usize::try_from(n).ok()) {
                         let n = literal::usize(n);
                         quote!(Axis::Fixed(#n))
-                    }
-                    None => {
+                    } else {
                         let text = names::line(&self.program.dims.show(d).to_string());
                         quote!(Axis::Named(#text))
                     }

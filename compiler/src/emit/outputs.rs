@@ -72,12 +72,11 @@ impl Emitter<'_> {
         let view = View { buffer: of.buffer, offset: self.program.dims.int(0), len: buffer.len };
         let elements = self.read(view, carving);
         let elements = if port.kind.dtype() == Some(DType::Bool) { quote!(bools_out(#elements)?) } else { elements };
-        match port.kind {
-            Kind::Ranked(..) => {
-                let dims = dims.iter().map(|&d| self.usize(d));
-                quote!(View::new(#elements, [#(#dims),*])?)
-            }
-            _ => quote!(array(#elements)?),
+        if let Kind::Ranked(..) = port.kind {
+            let dims = dims.iter().map(|&d| self.usize(d));
+            quote!(View::new(#elements, [#(#dims),*])?)
+        } else {
+            quote!(array(#elements)?)
         }
     }
 

@@ -46,13 +46,12 @@ impl Emitter<'_> {
         let weight = &self.program.weights[id];
         let Data::Bytes(bytes) = &weight.tensor.data else { return quote!(&[]) };
         let key = (weight.tensor.dtype, bytes.clone());
-        let name = match self.weights.seen.get(&key) {
-            Some(name) => name.clone(),
-            None => {
-                let name = self.new_weight(&weight.name, &weight.tensor);
-                self.weights.seen.insert(key, name.clone());
-                name
-            }
+        let name = if let Some(name) = self.weights.seen.get(&key) {
+            name.clone()
+        } else {
+            let name = self.new_weight(&weight.name, &weight.tensor);
+            self.weights.seen.insert(key, name.clone());
+            name
         };
         self.weights.names.insert(id, name.clone());
         name

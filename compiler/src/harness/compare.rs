@@ -233,16 +233,13 @@ fn at(place: &str, tensor: &Tensor, mut element: usize) -> String {
 
 /// A tensor of one dim of some elements of another.
 fn pick(tensor: &Tensor, elements: impl Iterator<Item = usize>) -> Tensor {
-    let picked = match tensor.as_strings() {
-        Some(strings) => {
-            let strings: Vec<String> = elements.filter_map(|i| strings.get(i).cloned()).collect();
-            Tensor::from_strings(&[strings.len()], strings)
-        }
-        None => {
-            let size = tensor.dtype().size();
-            let bytes: Vec<u8> = elements.filter_map(|i| tensor.bytes().get(i * size..(i + 1) * size)).flatten().copied().collect();
-            Tensor::from_raw(tensor.dtype(), &[bytes.len() / size.max(1)], &bytes)
-        }
+    let picked = if let Some(strings) = tensor.as_strings() {
+        let strings: Vec<String> = elements.filter_map(|i| strings.get(i).cloned()).collect();
+        Tensor::from_strings(&[strings.len()], strings)
+    } else {
+        let size = tensor.dtype().size();
+        let bytes: Vec<u8> = elements.filter_map(|i| tensor.bytes().get(i * size..(i + 1) * size)).flatten().copied().collect();
+        Tensor::from_raw(tensor.dtype(), &[bytes.len() / size.max(1)], &bytes)
     };
     picked.unwrap_or_else(|_| tensor.clone())
 }

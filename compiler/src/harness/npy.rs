@@ -33,7 +33,7 @@ pub fn read(bytes: &[u8], declared: Option<DType>) -> Result<Tensor, String> {
     let descr = field("descr").and_then(|rest| rest.strip_prefix('\'')?.split_once('\'')).map(|(d, _)| d);
     let descr = descr.ok_or("structured .npy dtypes are not supported")?;
     let fortran = field("fortran_order").is_some_and(|rest| rest.starts_with("True"));
-    let shape = field("shape").and_then(|rest| parse_shape(rest)).ok_or("the .npy header has no shape")?;
+    let shape = field("shape").and_then(parse_shape).ok_or("the .npy header has no shape")?;
     let (order, code) = descr.split_at_checked(1).ok_or("empty .npy dtype")?;
     let n = count(&shape).map_err(|e| e.to_string())?;
     if let Some(width) = code.strip_prefix('U').and_then(|w| w.parse::<usize>().ok()) {
@@ -61,17 +61,14 @@ pub fn read(bytes: &[u8], declared: Option<DType>) -> Result<Tensor, String> {
 
 /// The `.npy` file of a tensor.
 pub fn write(tensor: &Tensor) -> Vec<u8> {
-    let (descr, data) = match tensor.as_strings() {
-        Some(strings) => {
-            let width = strings.iter().map(|s| s.chars().count()).max().unwrap_or(0).max(1);
-            let data = strings.iter().flat_map(|s| padded(s, width)).flat_map(u32::to_le_bytes).collect();
-            (format!("<U{width}"), data)
-        }
-        None => {
-            let known = DESCRIPTORS.iter().find(|row| row.1 == tensor.dtype());
-            let descr = known.map_or_else(|| format!("|V{}", tensor.dtype().size()), |row| format!("<{}", row.0));
-            (descr, tensor.bytes().to_vec())
-        }
+    let (descr, data) = if let Some(strings) = tensor.as_strings() {
+        let width = strings.iter().map(|s| s.chars().count()).max().unwrap_or(0).max(1);
+        let data = strings.iter().flat_map(|s| padded(s, width)).flat_map(u32::to_le_bytes).collect();
+        (format!("<U{width}"), data)
+    } else {
+        let known = DESCRIPTORS.iter().find(|row| row.1 == tensor.dtype());
+        let descr = known.map_or_else(|| format!("|V{}", tensor.dtype().size()), |row| format!("<{}", row.0));
+        (descr, tensor.bytes().to_vec())
     };
     let dims: String = tensor.shape().iter().map(|d| format!("{d}, ")).collect();
     let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}), }}", dims.trim_end());

@@ -143,15 +143,12 @@ fn joined(items: &[Tensor]) -> Result<Tensor, String> {
 /// The message of a tensor, contents as raw data.
 pub fn tensor_proto(name: &str, tensor: &Tensor) -> TensorProto {
     let dims = tensor.shape().to_vec();
-    let data = match tensor.as_strings() {
-        Some(strings) => {
-            let elements = Elements::Strings(strings.iter().map(|s| s.clone().into()).collect());
-            TensorData { dtype: DataType::String, dims, elements }
-        }
-        None => {
-            let elements = Elements::Bytes(Bytes::copy_from_slice(tensor.bytes()));
-            TensorData { dtype: data_type_of(tensor.dtype()), dims, elements }
-        }
+    let data = if let Some(strings) = tensor.as_strings() {
+        let elements = Elements::Strings(strings.iter().map(|s| s.clone().into()).collect());
+        TensorData { dtype: DataType::String, dims, elements }
+    } else {
+        let elements = Elements::Bytes(Bytes::copy_from_slice(tensor.bytes()));
+        TensorData { dtype: data_type_of(tensor.dtype()), dims, elements }
     };
     data.to_proto(name)
 }

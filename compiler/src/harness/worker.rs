@@ -149,8 +149,8 @@ mod tests {
 
     #[test]
     fn answers_crashes_and_hangs_are_told_apart() {
-        let script = r#"while read n i o; do case $n in
-            0) printf 'ok\t10\t7\tsame\n';; 1) printf 'fault\tindex 9\n';; 2) kill -SEGV $$;; 3) sleep 5;; 4) printf 'panic\tboom\n';; esac; done"#;
+        let script = r"while read n i o; do case $n in
+            0) printf 'ok\t10\t7\tsame\n';; 1) printf 'fault\tindex 9\n';; 2) kill -SEGV $$;; 3) sleep 5;; 4) printf 'panic\tboom\n';; esac; done";
         let (_dir, mut worker) = worker(script, 2000);
         let mut run = |n| worker.run(n, Path::new("i"), Path::new("o"));
         assert_eq!(run(0), Answer::Ok { micros: 7, differs: false });

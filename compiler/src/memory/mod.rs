@@ -143,7 +143,7 @@ fn share_slots(program: &Program, places: &mut [Place], mut growing: Vec<(Buffer
         let kind = (buffer.len, buffer.dtype.size());
         let free = |s: &(usize, _)| s.0 < life.first;
         let same = slots.iter().position(|s| free(s) && s.1 == kind);
-        let slot = same.or_else(|| slots.iter().position(|s| free(s))).unwrap_or(slots.len());
+        let slot = same.or_else(|| slots.iter().position(free)).unwrap_or(slots.len());
         if slot == slots.len() {
             slots.push((0, kind));
         }

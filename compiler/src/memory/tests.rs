@@ -100,7 +100,7 @@ fn random_plans_are_sound() {
         (seed >> 33) as usize % n
     };
     for _ in 0..200 {
-        let blocks: Vec<(BufferId, Block)> = (0..1 + next(30))
+        let blocks: Vec<(BufferId, Block)> = (0..=next(30))
             .map(|i| {
                 let first = next(40);
                 (BufferId::new(i), Block { bytes: next(5000), life: Lifetime { first, last: first + next(10) } })

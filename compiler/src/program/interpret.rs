@@ -83,10 +83,10 @@ impl Machine<'_> {
                     return Err(InterpretError::Input(message));
                 }
                 for (&dim, &got) in shape.iter().zip(given.shape()) {
-                    if let Some(symbol) = self.program.dims.as_symbol(dim) {
-                        if self.symbols.get(symbol.index()).is_none_or(|&v| v == UNSET) {
-                            self.set(symbol, got as i64);
-                        }
+                    if let Some(symbol) = self.program.dims.as_symbol(dim)
+                        && self.symbols.get(symbol.index()).is_none_or(|&v| v == UNSET)
+                    {
+                        self.set(symbol, got as i64);
                     }
                 }
             }
@@ -322,13 +322,14 @@ impl Machine<'_> {
         let range = self.range(view)?;
         let short = || CallError::Argument(format!("a view of {} is longer than its buffer", view.buffer));
         match &self.stores[view.buffer.index()] {
-            Some(Value::Tensor(tensor)) => match tensor.as_strings() {
-                Some(strings) => strings.get(range).map(Evaluated::Strings).ok_or_else(short),
-                None => {
+            Some(Value::Tensor(tensor)) => {
+                if let Some(strings) = tensor.as_strings() {
+                    strings.get(range).map(Evaluated::Strings).ok_or_else(short)
+                } else {
                     let size = tensor.dtype().size();
                     tensor.bytes().get(range.start * size..range.end * size).map(|b| Evaluated::Bytes(tensor.dtype(), b)).ok_or_else(short)
                 }
-            },
+            }
             _ => Err(CallError::Argument(format!("{} is not a tensor", view.buffer))),
         }
     }
@@ -411,12 +412,11 @@ const UNSET: i64 = i64::MIN;
 fn cut(tensor: &RunTensor, len: usize) -> Result<RunTensor, Fault> {
     let mut new = RunTensor::zeros(tensor.dtype(), &[len])?;
     let common = len.min(tensor.len());
-    match (new.as_mut_strings(), tensor.as_strings()) {
-        (Some(to), Some(from)) => to[..common].clone_from_slice(&from[..common]),
-        _ => {
-            let bytes = common * tensor.dtype().size();
-            new.bytes_mut()[..bytes].copy_from_slice(&tensor.bytes()[..bytes]);
-        }
+    if let (Some(to), Some(from)) = (new.as_mut_strings(), tensor.as_strings()) {
+        to[..common].clone_from_slice(&from[..common])
+    } else {
+        let bytes = common * tensor.dtype().size();
+        new.bytes_mut()[..bytes].copy_from_slice(&tensor.bytes()[..bytes]);
     }
     Ok(new)
 }

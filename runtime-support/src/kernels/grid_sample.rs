@@ -74,7 +74,7 @@ impl Rules {
     /// The neighbours on one axis of a normalised coordinate, and how many.
     fn axis(self, coordinate: f64, len: usize) -> ([Tap; 4], usize) {
         let n = len as f64;
-        let x = if self.align { (coordinate + 1.0) / 2.0 * (n - 1.0) } else { ((coordinate + 1.0) * n - 1.0) / 2.0 };
+        let x = if self.align { f64::midpoint(coordinate, 1.0) * (n - 1.0) } else { ((coordinate + 1.0) * n - 1.0) / 2.0 };
         // Cubic neighbours are mirrored or clamped one by one; for the others the place itself is.
         let x = match self.outside {
             _ if self.sampling != Sampling::Linear => x,

@@ -177,8 +177,11 @@ pub fn deform_conv<T: Arith>(
 ) -> Result<(), Fault> {
     let s = sizes;
     let (plane, places, taps) = (count(&s.input)?, count(&s.output)?, count(&s.kernel)?);
-    promise(s.groups > 0 && s.offset_groups > 0 && s.channels % s.groups == 0 && s.filters % s.groups == 0, "deform_conv: wrong groups")?;
-    promise(s.channels % s.offset_groups == 0, "deform_conv: wrong offset groups")?;
+    promise(
+        s.groups > 0 && s.offset_groups > 0 && s.channels.is_multiple_of(s.groups) && s.filters.is_multiple_of(s.groups),
+        "deform_conv: wrong groups",
+    )?;
+    promise(s.channels.is_multiple_of(s.offset_groups), "deform_conv: wrong offset groups")?;
     let deep = s.channels / s.groups;
     promise(
         out.len() == count(&[s.batch, s.filters, places])? && x.len() == count(&[s.batch, s.channels, plane])?,

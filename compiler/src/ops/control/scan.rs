@@ -35,7 +35,7 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let facts: Vec<Fact> = args.iter().map(|&v| cx.fact(v)).collect();
     let values: Vec<ValueId> = facts.into_iter().enumerate().map(|(i, f)| graph.add_input(&format!("in{i}"), f)).collect();
     let origin = cx.origin();
-    let outputs = plan.build(&mut graph, &body, &values, &origin).map_err(|e| super::if_::in_body(e))?;
+    let outputs = plan.build(&mut graph, &body, &values, &origin).map_err(super::if_::in_body)?;
     graph.outputs = outputs.into_iter().enumerate().map(|(i, v)| (format!("out{i}"), v)).collect();
     cx.inline(&graph, &args)
 }

@@ -40,7 +40,7 @@ pub enum BinaryFn {
 macro_rules! binary {
     ($($name:ident => $f:ident,)*) => {
         /// The ONNX operators of this family.
-        pub static ROWS: &[Row] = &[$(Row { domain: "", name: stringify!($name), parse: parse },)*];
+        pub static ROWS: &[Row] = &[$(Row { domain: "", name: stringify!($name), parse },)*];
         fn function(name: &str) -> Option<BinaryFn> {
             match name {
                 $(stringify!($name) => Some(BinaryFn::$f),)*

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 macro_rules! unary {
     ($($name:ident => $f:ident,)*) => {
         /// The ONNX operators of this family.
-        pub static ROWS: &[Row] = &[$(Row { domain: "", name: stringify!($name), parse: parse },)*];
+        pub static ROWS: &[Row] = &[$(Row { domain: "", name: stringify!($name), parse },)*];
         fn function(name: &str) -> Option<F> {
             match name {
                 $(stringify!($name) => Some(F::$f),)*

@@ -234,18 +234,15 @@ impl MatMul {
         let bias = optional(cx, self.bias, 2)?;
         let residual = optional(cx, self.residual, 2 + usize::from(self.bias))?;
         let tail = [bias, Arg::Absent, residual, product, Arg::F32(self.alpha), self.epilogue.arg()];
-        match packed {
-            Some(packed) => {
-                let args = [Arg::Cx, out.write(), a.read(), packed.read()].into_iter().chain(tail).collect();
-                cx.call(crate::kernel!(gemm::gemm_packed(_, _, _, _, _, _, _, _, _, _)), args)
-            }
-            None => {
-                let panels = dims.scale(dims.ceil_div(sizes.n, dims.int(32)), 32);
-                let matrices = dims.product(&[lead[0], lead[1], panels, sizes.k]);
-                let scratch = cx.temp(DType::F32, &[matrices]);
-                let args = [Arg::Cx, out.write(), scratch.write(), a.read(), b.read()].into_iter().chain(tail).collect();
-                cx.call(crate::kernel!(gemm::gemm(_, _, _, _, _, _, _, _, _, _, _)), args)
-            }
+        if let Some(packed) = packed {
+            let args = [Arg::Cx, out.write(), a.read(), packed.read()].into_iter().chain(tail).collect();
+            cx.call(crate::kernel!(gemm::gemm_packed(_, _, _, _, _, _, _, _, _, _)), args)
+        } else {
+            let panels = dims.scale(dims.ceil_div(sizes.n, dims.int(32)), 32);
+            let matrices = dims.product(&[lead[0], lead[1], panels, sizes.k]);
+            let scratch = cx.temp(DType::F32, &[matrices]);
+            let args = [Arg::Cx, out.write(), scratch.write(), a.read(), b.read()].into_iter().chain(tail).collect();
+            cx.call(crate::kernel!(gemm::gemm(_, _, _, _, _, _, _, _, _, _, _)), args)
         }
     }
 

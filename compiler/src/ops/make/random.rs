@@ -127,7 +127,7 @@ impl Operator for Random {
             _ => None,
         };
         match (self.kind, given) {
-            (Kind::Uniform { low: a, high: b }, _) | (Kind::Normal { mean: a, scale: b }, _) => {
+            (Kind::Uniform { low: a, high: b } | Kind::Normal { mean: a, scale: b }, _) => {
                 let args = [out.write(), Arg::F32(a), Arg::F32(b)].into_iter().chain(seed).collect();
                 if matches!(self.kind, Kind::Normal { .. }) {
                     cx.call(crate::kernel!(random::normal(_, _, _, _, _) for float(out.dtype)), args)

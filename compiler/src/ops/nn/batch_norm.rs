@@ -91,7 +91,10 @@ impl Operator for BatchNorm {
                 args.chain([Arg::F32(momentum)]).collect(),
             )?,
             (None, DType::F32) => {
-                cx.call(crate::kernel!(norm_f32::batch_norm(_, _, _, _, _, _, _, _, _, _, _)), [Arg::Cx].into_iter().chain(args).collect())?
+                cx.call(
+                    crate::kernel!(norm_f32::batch_norm(_, _, _, _, _, _, _, _, _, _, _)),
+                    [Arg::Cx].into_iter().chain(args).collect(),
+                )?;
             }
             (None, _) => cx.call(crate::kernel!(norm::batch_norm(_, _, _, _, _, _, _, _, _, _) for float(compute)), args.collect())?,
         }

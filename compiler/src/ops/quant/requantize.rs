@@ -53,7 +53,7 @@ impl Operator for Requantize {
             let scale = cx.input(i)?;
             scales.push(cx.converted(scale, DType::F32)?.read());
         }
-        let mut given =
+        let given =
             |i: usize| -> Result<Arg, OpError> { Ok(if cx.has(i) { Arg::Present(Box::new(cx.input(i)?.read())) } else { Arg::Absent }) };
         let (zero, bias) = (given(4)?, given(5)?);
         let sizes = self.sizes(&cx.dims(), &sums.shape).map(Arg::Usize);

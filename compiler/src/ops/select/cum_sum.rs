@@ -38,15 +38,14 @@ impl Operator for CumSum {
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
         let x = cx.input(0)?;
         let dims = cx.dims();
-        let (outer, len, inner) = match cx.ints(1).and_then(|a| a.first().copied()) {
-            Some(axis) => around(&dims, &x.shape, resolve_axis(axis, x.shape.len())?),
-            None => {
-                // The axis is only known when the model runs: a kernel sees the shape around it.
-                let axis = cx.input_i64(1)?;
-                let (symbols, sizes): (Vec<_>, Vec<_>) = (0..3).map(|_| cx.symbol(0)).unzip();
-                cx.call(crate::kernel!(shape::around(_, _, _)), vec![Arg::Bind(symbols), Arg::Usizes(x.shape.clone()), axis.read()])?;
-                (sizes[0], sizes[1], sizes[2])
-            }
+        let (outer, len, inner) = if let Some(axis) = cx.ints(1).and_then(|a| a.first().copied()) {
+            around(&dims, &x.shape, resolve_axis(axis, x.shape.len())?)
+        } else {
+            // The axis is only known when the model runs: a kernel sees the shape around it.
+            let axis = cx.input_i64(1)?;
+            let (symbols, sizes): (Vec<_>, Vec<_>) = (0..3).map(|_| cx.symbol(0)).unzip();
+            cx.call(crate::kernel!(shape::around(_, _, _)), vec![Arg::Bind(symbols), Arg::Usizes(x.shape.clone()), axis.read()])?;
+            (sizes[0], sizes[1], sizes[2])
         };
         let out = cx.output(0)?;
         let kernel = if self.product {

@@ -19,7 +19,7 @@ fn product(site: &mut Site<'_>) -> Result<Option<Vec<ValueId>>, NodeError> {
     let (Some(a), Some(b)) = (site.input(0), site.input(1)) else { return Ok(None) };
     let Some((x, f)) = recognise(site.new, a, b, matches!(site.node.op, Op::Binary(Binary { f: BinaryFn::Div }))) else { return Ok(None) };
     // The formula must not broadcast, and be of f32.
-    let same = site.is_f32(x) && site.node.outputs.first().is_some() && broadcasts_to_itself(site, x, a, b);
+    let same = site.is_f32(x) && !site.node.outputs.is_empty() && broadcasts_to_itself(site, x, a, b);
     if !same {
         return Ok(None);
     }
