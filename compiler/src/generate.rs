@@ -3,7 +3,7 @@
 use crate::emit::{self, Blob, EmitOptions};
 use crate::options::Options;
 use crate::report::{Diagnostic, Report};
-use crate::{Model, compile_to_program, memory, write};
+use crate::{Model, compile_to_program, memory, program, write};
 use onnxc_proto::{GraphProto, ModelProto, TensorProto};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -39,7 +39,8 @@ pub fn compile_file(model: &Path, options: &Options, emit_options: &EmitOptions)
     let parsed = Model::read(model)?;
     let mut read = vec![model.to_owned()];
     read.extend(external_files(&parsed.proto, model.parent().unwrap_or(Path::new(""))));
-    let program = compile_to_program(parsed, options)?;
+    let mut program = compile_to_program(parsed, options)?;
+    program::state::keep(&mut program, &options.states)?;
     let placement = memory::place(&program);
     if emit_options.no_std && placement.needs_heap() {
         let help = "give every dim a value (--dim, --input-shape), or build with an allocator";

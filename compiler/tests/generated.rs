@@ -25,6 +25,7 @@ impl Maker {
             dims: Dims::default(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            states: Vec::new(),
             buffers: Arena::default(),
             weights: Arena::default(),
             checks: Vec::new(),
@@ -156,6 +157,33 @@ fn dynamic() -> Program {
     m.p
 }
 
+/// `hn = x + h` of known shape, and `present = concat(past, x)` that grows from call to call; both are kept.
+fn keeping() -> Program {
+    let mut m = Maker::new("keeping");
+    let d = m.p.dims.clone();
+    let (two, n, past) = (m.int(2), d.named("n"), d.named("past_len"));
+    let h = m.input("h", DType::F32, &[two]);
+    let x = m.input("x", DType::F32, &[n, two]);
+    let before = m.input("past", DType::F32, &[past, two]);
+    let all = d.add(past, n);
+    let hn = m.output("hn", DType::F32, &[two]);
+    let present = m.output("present", DType::F32, &[all, two]);
+    let copy = m.output("copy", DType::F32, &[all, two]);
+    let first = View { buffer: x, offset: m.int(0), len: two };
+    let formula = Formula { inputs: 2, instrs: vec![Instr::Binary(Binary::Add, 0, 1)] };
+    let inputs = vec![(first, vec![m.int(1)]), (m.all(h), vec![m.int(1)])];
+    m.p.body.push(step("add", "Add", Action::Fused(Fused { out: m.all(hn), shape: vec![two], inputs, formula })));
+    let (old, new) = (d.scale(past, 2), d.scale(n, 2));
+    let part = |offset, len| Arg::Out { view: View { buffer: present, offset, len }, update: false };
+    m.p.body.push(step("concat", "", call("copy::copy", [part(m.int(0), old), m.read(before)])));
+    m.p.body.push(step("concat", "", call("copy::copy", [part(old, new), m.read(x)])));
+    m.p.body.push(step("copy", "", call("copy::copy", [m.write(copy), m.read(present)])));
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    state::keep(&mut m.p, &[pair("h", "hn"), pair("past", "present")]).unwrap();
+    assert!(state::keep(&mut m.p, &[pair("h", "hn")]).is_err());
+    m.p
+}
+
 fn emitted(program: &Program, options: &EmitOptions) -> (String, Emitted) {
     let placement = memory::place(program);
     let emitted = emit(program, &placement, options);
@@ -194,7 +222,7 @@ fn put(dir: &Path, module: &str, program: &Program, blob: BlobPath) {
     assert_eq!(text, self::emitted(program, &options).0, "the same program gives the same text");
     let path = dir.join(format!("src/{module}.rs"));
     write::files(&text, &emitted, &path).unwrap();
-    if module == "dynamic" {
+    if module != "fixed" {
         return; // Lines between prettyplease's width and rustfmt's.
     }
     let check = Command::new("rustfmt").args(["--check", "--edition", "2024"]).arg(&path).output().unwrap();
@@ -206,6 +234,7 @@ fn by_hand(name: &str) -> PathBuf {
     put(&dir, "fixed", &fixed(), BlobPath::InPackage("src/fixed.weights".into()));
     put(&dir, "again", &fixed(), BlobPath::Beside("again.weights".into()));
     put(&dir, "dynamic", &dynamic(), BlobPath::Beside("dynamic.weights".into()));
+    put(&dir, "keeping", &keeping(), BlobPath::Beside("keeping.weights".into()));
     let main = include_str!("generated/program.rs");
     write::write_if_changed(&dir.join("src/main.rs"), main.as_bytes()).unwrap();
     dir

@@ -93,6 +93,15 @@ impl<const ARENA: usize> Memory<'_, ARENA> {
         }
     }
 
+    /// Exchanges what two slots hold: how a result becomes the next run's state.
+    pub fn swap_slots(&mut self, a: usize, b: usize) -> Result<(), Fault> {
+        if a.max(b) >= self.slots.len() {
+            return Err(NO_PLACE);
+        }
+        self.slots.swap(a, b);
+        Ok(())
+    }
+
     /// The memory with strings in a place: for string constants.
     #[must_use]
     pub fn with_strings(mut self, place: usize, strings: &[&str]) -> Self {

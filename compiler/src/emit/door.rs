@@ -11,11 +11,15 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::{format_ident, quote};
 
 impl Emitter<'_> {
-    /// Where each entry symbol gets its value: the first input dim that is just it.
+    /// Where each entry symbol gets its value: the first input dim that is just it, else that of a state. States are numbered after the inputs.
     fn entries(&self) -> Vec<(Symbol, usize, usize)> {
         let mut found: Vec<(Symbol, usize, usize)> = Vec::new();
-        for (i, port) in self.program.inputs.iter().enumerate() {
-            let PortType::Tensor(_, dims) = &port.ty else { continue };
+        let inputs = self.program.inputs.iter().map(|port| match &port.ty {
+            PortType::Tensor(_, dims) => dims.as_slice(),
+            PortType::Object(_) => &[],
+        });
+        let shapes = inputs.chain(self.program.states.iter().map(|s| s.shape.as_slice()));
+        for (i, dims) in shapes.enumerate() {
             for (axis, &dim) in dims.iter().enumerate() {
                 if let Some(symbol) = self.program.dims.as_symbol(dim)
                     && found.iter().all(|f| f.0 != symbol)
@@ -56,8 +60,12 @@ impl Emitter<'_> {
             return TokenStream::new();
         }
         let fields = self.entries().into_iter().filter(|e| used.contains(&e.0)).map(|(symbol, input, axis)| {
-            let (field, input, axis) = (format_ident!("{}", self.symbols[&symbol]), self.inputs[input].ident(), literal::usize(axis));
-            quote!(#field: Dim::of(#input.shape()[#axis]))
+            let (field, axis) = (format_ident!("{}", self.symbols[&symbol]), literal::usize(axis));
+            if let Some(input) = self.inputs.get(input).map(super::ports::InputPort::ident) {
+                return quote!(#field: Dim::of(#input.shape()[#axis]));
+            }
+            let state = format_ident!("{}", self.state_fields[input - self.inputs.len()]);
+            quote!(#field: Dim::of(self.#state.map_or(0, |kept| kept[#axis])))
         });
         let fields: Vec<_> = fields.collect();
         let rest = (fields.len() < used.len()).then(|| quote!(..Dims::default()));
@@ -114,13 +122,19 @@ impl Emitter<'_> {
     }
 
     /// `type Memory`, `struct Model` and its functions.
-    pub(super) fn model_items(&mut self, body: &[Statement], checks: &TokenStream) -> Vec<TokenStream> {
+    pub(super) fn model_items(
+        &mut self,
+        body: &[Statement],
+        checks: &TokenStream,
+        states: &(TokenStream, TokenStream),
+    ) -> Vec<TokenStream> {
         let arena = literal::usize(self.memory.arena);
         let title = format!(
             " {}",
             if self.program.name.is_empty() { "The model.".to_owned() } else { format!("The model {}.", names::code(&self.program.name)) }
         );
-        let run = self.run(body, checks);
+        let run = self.run(body, checks, states);
+        let (kept, fresh, reset) = (self.state_declarations(), self.state_inits(), self.reset_item());
         let strings = self.string_constants();
         let mut constructors = TokenStream::new();
         let mut items = vec![
@@ -133,6 +147,7 @@ impl Emitter<'_> {
                 pub struct Model<'m> {
                     memory: Memory<'m>,
                     cx: Cx,
+                    #kept
                 }
             },
         ];
@@ -146,7 +161,7 @@ impl Emitter<'_> {
             constructors.extend(quote! {
                 /// A model with its own scratch memory, for this machine's best instruction set and one thread.
                 pub fn new() -> Self {
-                    Self { memory: memory::Memory::new(#slots, #texts, #objects) #(#loads)*, cx: Cx::detect() }
+                    Self { memory: memory::Memory::new(#slots, #texts, #objects) #(#loads)*, cx: Cx::detect() #fresh }
                 }
             });
             items.push(quote! {
@@ -163,6 +178,7 @@ impl Emitter<'_> {
                 pub struct Model<'m> {
                     memory: Memory<'m>,
                     cx: Cx,
+                    #kept
                 }
             };
         }
@@ -172,7 +188,7 @@ impl Emitter<'_> {
             constructors.extend(quote! {
                 /// A model whose scratch memory is the caller's.
                 pub fn new_in(scratch: &'m mut [MaybeUninit<u8>; Model::SCRATCH_BYTES]) -> Self {
-                    Self { memory: memory::Memory::new_in(scratch), cx: Cx::detect() }
+                    Self { memory: memory::Memory::new_in(scratch), cx: Cx::detect() #fresh }
                 }
             });
         }
@@ -196,6 +212,8 @@ impl Emitter<'_> {
                 pub fn cx(&self) -> Cx {
                     self.cx
                 }
+
+                #reset
 
                 #run
             }
@@ -221,7 +239,8 @@ impl Emitter<'_> {
         found
     }
 
-    fn run(&self, body: &[Statement], checks: &TokenStream) -> TokenStream {
+    fn run(&self, body: &[Statement], checks: &TokenStream, states: &(TokenStream, TokenStream)) -> TokenStream {
+        let (begin, keep) = states;
         let parameters = self.inputs.iter().map(|input| {
             let (name, ty) = (input.ident(), input.kind.parameter());
             quote!(#name: #ty)
@@ -249,7 +268,9 @@ impl Emitter<'_> {
             #cx
             #inputs
             #strings
+            #begin
             #steps
+            #keep
             outputs(#args).map_err(|f| f.at("(outputs)"))
         };
         let unused = self.inputs.iter().filter(|i| !mentions(&tokens, &i.name)).map(|input| {

@@ -13,6 +13,7 @@ mod options;
 mod outputs;
 mod ports;
 mod session;
+mod state;
 mod steps;
 mod views;
 mod weights;
@@ -91,6 +92,7 @@ struct Emitter<'a> {
     bound: usize,
     inputs: Vec<InputPort>,
     outputs: Vec<ports::OutputPort>,
+    state_fields: Vec<String>,
     functions: Vec<TokenStream>,
     formulas: Vec<(Formula, String)>,
     formula_items: Vec<TokenStream>,
@@ -164,6 +166,7 @@ const RESERVED: &[&str] = &[
     "str",
     "trips",
     "bound",
+    "kept",
     "core",
 ];
 
@@ -173,7 +176,8 @@ pub fn emit(program: &Program, memory: &Placement, options: &EmitOptions) -> Emi
     let body = emitter.block(&program.body, "run");
     let outputs = emitter.outputs_items();
     let checks = emitter.checks();
-    let model = emitter.model_items(&body, &checks);
+    let states = emitter.state_statements();
+    let model = emitter.model_items(&body, &checks, &states);
     let session = emitter.session_item();
     let inputs = emitter.inputs_item();
     let dims = emitter.dims_item();
@@ -212,6 +216,7 @@ impl<'a> Emitter<'a> {
             bound: 0,
             inputs: ports::inputs(program),
             outputs: ports::outputs(program),
+            state_fields: state::fields(program),
             functions: Vec::new(),
             formulas: Vec::new(),
             formula_items: Vec::new(),

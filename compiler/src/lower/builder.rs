@@ -202,6 +202,7 @@ impl Builder {
     /// The finished program.
     pub fn finish(self, graph: &Graph, producer: &str, inputs: Vec<Port>, outputs: Vec<Port>) -> Program {
         Program {
+            states: Vec::new(),
             name: graph.name.clone(),
             producer: producer.to_owned(),
             dims: self.dims,

@@ -41,7 +41,17 @@ pub(super) fn lifetimes(program: &Program) -> Vec<Option<Lifetime>> {
     for port in &program.outputs {
         walk.access(port.buffer, 0, false);
     }
-    (0..program.buffers.len()).map(|i| walk.lifetime(&walk.accesses[i])).collect()
+    for state in &program.states {
+        walk.access(state.next, 0, false);
+    }
+    let mut lives: Vec<_> = (0..program.buffers.len()).map(|i| walk.lifetime(&walk.accesses[i])).collect();
+    for state in &program.states {
+        // From call to call, if any step reads it.
+        if let Some(life) = &mut lives[state.buffer.index()] {
+            *life = Lifetime { first: 0, last: walk.now };
+        }
+    }
+    lives
 }
 
 impl Walk<'_> {

@@ -17,6 +17,9 @@ use std::fmt;
 /// The alignment of every buffer in the arena.
 pub const ALIGN: usize = 64;
 
+/// The most bytes of a state that are copied after each call, rather than swapped.
+const COPIED_STATE: usize = 1 << 14;
+
 /// Where a buffer lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -92,6 +95,7 @@ struct Block {
 pub fn place(program: &Program) -> Placement {
     let lives = lifetime::lifetimes(program);
     let mut placement = Placement { places: vec![Place::Unused; program.buffers.len()], arena: 0, slots: 0, strings: 0, objects: 0 };
+    let swapped = swapped(program);
     let mut blocks = Vec::new();
     let mut growing = Vec::new();
     for (id, buffer) in program.buffers.iter() {
@@ -103,12 +107,12 @@ pub fn place(program: &Program) -> Placement {
             _ if string => next(&mut placement.strings, Place::Strings),
             (Storage::Input(n), _) => Place::Input(n),
             (Storage::Weight(w), _) => Place::Weight(w),
-            (Storage::Scratch, Some(len)) => {
+            (Storage::Scratch, Some(len)) if !swapped.contains(&id) => {
                 let len = usize::try_from(len).unwrap_or(0);
                 blocks.push((id, Block { bytes: len.saturating_mul(buffer.dtype.size()), life }));
                 Place::Arena(0)
             }
-            (Storage::Scratch, None) => {
+            (Storage::Scratch, _) => {
                 growing.push((id, life));
                 Place::Slot(0)
             }
@@ -122,6 +126,16 @@ pub fn place(program: &Program) -> Placement {
     placement.slots = share_slots(program, &mut placement.places, growing);
     check::check(&blocks, &offsets, arena);
     placement
+}
+
+/// Large states and what replaces them live in slots, which change places instead of being copied; symbolic ones do anyway.
+fn swapped(program: &Program) -> Vec<BufferId> {
+    let bytes = |id: BufferId| {
+        let len = program.dims.value(program.buffers[id].len);
+        len.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(0).saturating_mul(program.buffers[id].dtype.size()))
+    };
+    let large = program.states.iter().filter(|s| bytes(s.buffer).max(bytes(s.next)) > COPIED_STATE);
+    large.flat_map(|s| [s.buffer, s.next]).collect()
 }
 
 fn is_object(program: &Program, input: usize) -> bool {

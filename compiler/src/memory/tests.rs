@@ -14,6 +14,7 @@ fn program(lens: &[i64]) -> Program {
     }
     let (inputs, outputs, body) = (Vec::new(), Vec::new(), Vec::new());
     Program {
+        states: Vec::new(),
         name: String::new(),
         producer: String::new(),
         dims,

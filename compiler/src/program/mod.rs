@@ -7,6 +7,7 @@ pub mod args;
 pub mod formula;
 pub mod interpret;
 pub mod kernel;
+pub mod state;
 pub mod text;
 
 use crate::ir::arena::{Arena, Entity, Id};
@@ -29,6 +30,8 @@ pub struct Program {
     pub inputs: Vec<Port>,
     /// The outputs, in the model's order.
     pub outputs: Vec<Port>,
+    /// What is kept between calls.
+    pub states: Vec<state::State>,
     /// Everything that holds data.
     pub buffers: Arena<Buffer>,
     /// Constant tensors that buffers of kind [`Storage::Weight`] refer to.

@@ -5,6 +5,7 @@ mod again {
 }
 mod dynamic;
 mod fixed;
+mod keeping;
 
 use onnxc_runtime::error::{Fault, RunError};
 use onnxc_runtime::session::Session;
@@ -14,6 +15,7 @@ use onnxc_runtime::view::View;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     static_shapes()?;
     symbolic_shapes()?;
+    state()?;
     Ok(())
 }
 
@@ -74,5 +76,20 @@ fn symbolic_shapes() -> Result<(), Box<dyn std::error::Error>> {
     let big = vec![0.0; 303];
     let error = model.run(View::new(&big, [101, 3])?, View::new(&big[..102], [102])?, true).unwrap_err();
     assert_eq!(error, RunError::Requirement { what: "batch size <= 100", node: "need" });
+    Ok(())
+}
+
+fn state() -> Result<(), Box<dyn std::error::Error>> {
+    let mut model = keeping::Model::new();
+    assert!(model.run(View::new(&[1.0, 2.0], [1, 2])?)?.copy().data() == [1.0, 2.0]);
+    let mut other = model.clone();
+    assert!(model.run(View::new(&[3.0, 4.0, 5.0, 6.0], [2, 2])?)?.copy().data() == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    assert_eq!(model.run(View::new(&[], [0, 2])?).unwrap_err().to_string(), "node `add`: internal error, please report it: a view outside its buffer");
+    let out = model.run(View::new(&[7.0, 8.0], [1, 2])?)?;
+    assert_eq!(out.copy().shape(), [4, 2]);
+    assert_eq!(out.copy().data(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+    assert_eq!(other.run(View::new(&[9.0, 9.0], [1, 2])?)?.copy().data(), [1.0, 2.0, 9.0, 9.0]);
+    model.reset_state();
+    assert_eq!(model.run(View::new(&[9.0, 9.0], [1, 2])?)?.copy().data(), [9.0, 9.0]);
     Ok(())
 }
