@@ -6,7 +6,10 @@ use crate::error::{Fault, RunError};
 use crate::value::{Tensor, Value};
 use crate::view::{View, bools_in, bools_out};
 use alloc::string::String;
-pub use alloc::vec::Vec;
+use alloc::vec::Vec;
+
+/// What a session gives: a value for each output.
+pub type Values = Vec<Value>;
 
 /// A compiled model that takes and gives values that know their type. Generated code implements it; unlike a model's own `run`, it allocates.
 pub trait Session: Send {

@@ -46,7 +46,8 @@ fn environment(folder: &Path, release: &str) -> Result<PathBuf, String> {
     Ok(python)
 }
 
-fn run(command: &mut Command) -> Result<(), String> {
+/// Runs a command; a failure is an error.
+pub fn run(command: &mut Command) -> Result<(), String> {
     let status = command.status().map_err(|e| format!("{}: {e}", command.get_program().display()))?;
     if status.success() { Ok(()) } else { Err(format!("{} failed: {status}", command.get_program().display())) }
 }

@@ -37,7 +37,8 @@ const MODELS: [Model; 2] = [
 ];
 
 impl FetchExamples {
-    pub fn run(self) -> Result<ExitCode, String> {
+    /// Runs the task.
+    pub fn run(&self) -> Result<ExitCode, String> {
         for model in &MODELS {
             let target = root().join(model.target);
             if length(&target) == Some(model.bytes) {
@@ -63,9 +64,7 @@ fn fetch(model: &Model, target: &Path) -> Result<(), String> {
         return Err(format!("{} has no {} of {} bytes", model.requirement, model.member, model.bytes));
     }
     let partial = target.with_extension("partial");
-    std::fs::copy(&member, &partial)
-        .and_then(|_| std::fs::rename(&partial, target))
-        .map_err(|e| format!("{}: {e}", target.display()))
+    std::fs::copy(&member, &partial).and_then(|_| std::fs::rename(&partial, target)).map_err(|e| format!("{}: {e}", target.display()))
 }
 
 fn length(path: &Path) -> Option<u64> {

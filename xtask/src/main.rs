@@ -3,6 +3,7 @@
 
 mod conformance;
 mod data;
+mod fetch;
 mod manifest;
 mod models;
 mod support;
@@ -21,6 +22,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Conformance(conformance::Conformance),
+    FetchExamples(fetch::FetchExamples),
     Models(models::Models),
     Support(support::Support),
 }
@@ -28,6 +30,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Conformance(task) => task.run(),
+        Task::FetchExamples(task) => task.run(),
         Task::Models(task) => task.run(),
         Task::Support(task) => task.run(),
     };

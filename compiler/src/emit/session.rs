@@ -54,12 +54,12 @@ impl Emitter<'_> {
                     &Self::OUTPUTS
                 }
 
-                fn run(&mut self, inputs: &[Value]) -> Result<session::Vec<Value>, RunError> {
+                fn run(&mut self, inputs: &[Value]) -> Result<session::Values, RunError> {
                     let #take;
                     #(#strings)*
                     #outputs
                     let values = [#(#results),*];
-                    Ok(session::Vec::from(values))
+                    Ok(session::Values::from(values))
                 }
             }
         }]
