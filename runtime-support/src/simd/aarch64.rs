@@ -98,7 +98,10 @@ unsafe impl Simd for Neon {
         neg_mul_add(a: F, b: F, c: F) -> F = vfmsq_f32(c, a, b);
         neg(a: F) -> F = vnegq_f32(a);
         abs(a: F) -> F = vabsq_f32(a);
-        copysign(a: F, sign: F) -> F = vbslq_f32(vdupq_n_u32(0x8000_0000), sign, a);
+        copysign(a: F, sign: F) -> F = {
+            let bit = vdupq_n_u32(0x8000_0000);
+            vreinterpretq_f32_u32(vorrq_u32(vbicq_u32(vreinterpretq_u32_f32(a), bit), vandq_u32(vreinterpretq_u32_f32(sign), bit)))
+        };
         // FMIN and FMAX propagate NaN, which is not what these words mean.
         min(a: F, b: F) -> F = vbslq_f32(vcltq_f32(a, b), a, b);
         max(a: F, b: F) -> F = vbslq_f32(vcgtq_f32(a, b), a, b);
