@@ -279,13 +279,16 @@ impl F4E2M1 {
         if self.0 & 8 != 0 { -magnitude } else { magnitude }
     }
 
-    /// The nearest value, ties to even, saturating at ±6; NaN becomes 6.
+    /// The nearest value, ties to even, saturating at ±6; NaN, which the type lacks, becomes negative zero (as the standard's reference has it).
     pub fn from_f32(x: f32) -> Self {
         let (sign, magnitude) = (((x.to_bits() >> 28) & 8) as u8, f32::from_bits(x.to_bits() & 0x7fff_ffff));
         // Midpoints between neighbours; an even pattern wins a tie.
         const MIDDLE: [f32; 7] = [0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0];
         let below = |(i, m): (usize, &f32)| magnitude > *m || (magnitude == *m && i % 2 == 1);
-        let rest = if x.is_nan() { 7 } else { MIDDLE.iter().enumerate().filter(|&p| below(p)).count() as u8 };
+        if x.is_nan() {
+            return Self(8);
+        }
+        let rest = MIDDLE.iter().enumerate().filter(|&p| below(p)).count() as u8;
         Self(sign | rest)
     }
 }

@@ -46,7 +46,7 @@ impl Emitter<'_> {
         let items = vec![
             quote! {
                 /// What a run gives.
-                #[derive(Clone, Copy, Debug)]
+                #[derive(Clone, Debug)]
                 pub struct Outputs<'a> { #(#fields),* }
             },
             quote! {

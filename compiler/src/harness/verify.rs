@@ -188,7 +188,15 @@ fn compile_case(case: &Case, settings: &Settings) -> Result<(Vec<Part>, Largest)
 }
 
 fn module_name(case: &str, variant: usize) -> String {
-    let plain: String = case.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
+    // Two cases may differ in case only: capitals are doubled by an underscore.
+    let mut plain = String::new();
+    for c in case.chars() {
+        match c {
+            'A'..='Z' => plain.extend(['_', c.to_ascii_lowercase()]),
+            'a'..='z' | '0'..='9' => plain.push(c),
+            _ => plain.push('_'),
+        }
+    }
     format!("m_{plain}_{variant}")
 }
 
