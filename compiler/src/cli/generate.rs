@@ -15,8 +15,6 @@ pub struct Generated {
     pub source: String,
     /// The file of constants.
     pub blob: Option<Blob>,
-    /// Bytes of planned scratch memory.
-    pub scratch: usize,
 }
 
 /// A model as a program.
@@ -33,7 +31,7 @@ pub fn generate(model: &Path, args: &CompileArgs, mut options: EmitOptions) -> R
     let emitted = emit(&program, &placement, &options);
     let name = model.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let source = write::text(&emitted, &name, &options.model_hash).map_err(|e| format!("internal error, please report it: {e}"))?;
-    Ok(Generated { program, source, blob: emitted.blob, scratch: placement.arena })
+    Ok(Generated { program, source, blob: emitted.blob })
 }
 
 /// The options for a module in the package of that folder, with its constants beside it.

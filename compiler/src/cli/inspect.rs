@@ -177,7 +177,7 @@ fn to_text(facts: &Facts, compiled: &Result<Compiled, String>) -> String {
             let _ = writeln!(out, "{:<11} {line}", if i == 0 { title } else { "" });
         }
     };
-    row("model", wrap(&[facts.file.clone()]));
+    row("model", wrap(std::slice::from_ref(&facts.file)));
     row("made by", wrap(&[format!("{} ({})", facts.producer, facts.opsets.join(", "))]));
     row("inputs", facts.inputs.iter().flat_map(|i| wrap(std::slice::from_ref(i))).collect());
     row("outputs", facts.outputs.iter().flat_map(|o| wrap(std::slice::from_ref(o))).collect());
