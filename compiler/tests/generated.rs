@@ -197,8 +197,9 @@ fn crate_dir(name: &str) -> PathBuf {
     std::fs::create_dir_all(dir.join("src")).unwrap();
     let runtime = Path::new(env!("CARGO_MANIFEST_DIR")).join("../runtime-support");
     let manifest = format!(
-        "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[dependencies]\nonnxc-runtime = {{ path = {runtime:?} }}\n\
-         [workspace]\n[profile.dev]\nopt-level = 1\n[lints.rust]\nwarnings = \"deny\"\n[lints.clippy]\nall = \"deny\"\n"
+        "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[dependencies]\nonnxc-runtime = {{ path = \"{}\" }}\n\
+         [workspace]\n[profile.dev]\nopt-level = 1\n[lints.rust]\nwarnings = \"deny\"\n[lints.clippy]\nall = \"deny\"\n",
+        runtime.display()
     );
     write::write_if_changed(&dir.join("Cargo.toml"), manifest.as_bytes()).unwrap();
     // Not the style of this repository: the default one.
