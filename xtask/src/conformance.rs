@@ -2,6 +2,7 @@
 
 use crate::data;
 use crate::trial::{Suite, Trial};
+use onnxc::harness::batch::Runtime;
 use onnxc::harness::cases::discover;
 use onnxc::harness::compare::Rule;
 use onnxc::harness::modes::Mode;
@@ -35,7 +36,7 @@ impl Conformance {
             open: true,
             timeout: 60,
             opt_level: 0,
-            runtime_level: 1,
+            runtime: Runtime::Shared,
             per_batch: 100,
             manifest: pinned.then(|| data::root().join("tests/conformance/not_passing.txt")),
         })

@@ -2,6 +2,7 @@
 
 use crate::data;
 use crate::trial::{Suite, Trial};
+use onnxc::harness::batch::Runtime;
 use onnxc::harness::cases::discover;
 use onnxc::harness::compare::Rule;
 use onnxc::harness::modes::Mode;
@@ -32,7 +33,7 @@ impl Models {
             open: false,
             timeout: 300,
             opt_level: 1,
-            runtime_level: 3,
+            runtime: Runtime::Optimised,
             per_batch: 12,
             manifest: self.folder.is_none().then(|| data::root().join("tests/conformance/models_not_passing.txt")),
         })

@@ -3,6 +3,7 @@
 use crate::data;
 use crate::manifest::Manifest;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use onnxc::harness::batch::Runtime;
 use onnxc::harness::cases::Case;
 use onnxc::harness::modes::Mode;
 use onnxc::harness::summary::{self, Outcome, State};
@@ -52,8 +53,8 @@ pub struct Suite {
     pub timeout: u64,
     /// rustc's optimisation level for generated code.
     pub opt_level: u8,
-    /// rustc's optimisation level for the runtime.
-    pub runtime_level: u8,
+    /// How the runtime is built.
+    pub runtime: Runtime,
     /// Cases a crate.
     pub per_batch: usize,
     /// The manifest that the results are held to, if any.
@@ -97,11 +98,12 @@ impl Trial {
             open: suite.open,
             interpret: self.interpret,
             dir: base.join(format!("{}-{}", suite.name, mode.name())),
-            target: base.join("target"),
+            // The shared runtime is in the workspace's own target directory, or will be.
+            target: if suite.runtime == Runtime::Shared { data::root().join("target") } else { base.join("target") },
             jobs: self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
             timeout: Duration::from_secs(suite.timeout),
             opt_level: suite.opt_level,
-            runtime_level: suite.runtime_level,
+            runtime: suite.runtime,
             per_batch: suite.per_batch,
         };
         let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr());

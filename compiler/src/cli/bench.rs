@@ -95,7 +95,7 @@ fn write_crate(dir: &Path, name: &str, generated: &Generated) -> Result<(), Stri
     let manifest = format!(
         "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n[workspace]\n\n\
          [dependencies]\nonnxc-runtime = {}\n",
-        cargo::runtime_dependency()
+        cargo::runtime_dependency(None)
     );
     cargo::write_if_new(&dir.join("Cargo.toml"), manifest.as_bytes())?;
     cargo::copy_lock(dir)?;

@@ -1,6 +1,7 @@
 //! `onnxc verify`: do compiled models give the results that their folders say?
 
 use super::style::Bars;
+use onnxc::harness::batch::Runtime;
 use onnxc::harness::cases::{Case, discover};
 use onnxc::harness::compare::Rule;
 use onnxc::harness::modes::Mode;
@@ -108,7 +109,7 @@ impl Verify {
             jobs,
             timeout,
             opt_level,
-            runtime_level: 3,
+            runtime: Runtime::Optimised,
             per_batch: 12,
         })
     }

@@ -15,6 +15,34 @@ pub struct Batch {
     pub modules: Vec<String>,
 }
 
+/// How the runtime crate of the batches is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runtime {
+    /// As this repository's own dev profile builds it for the compiler (see the workspace's Cargo.toml), and so already there when the target
+    /// directory is the workspace's: for many small cases.
+    Shared,
+    /// As a user's release build has it, threads included: for models.
+    Optimised,
+}
+
+impl Runtime {
+    fn profile(self) -> &'static str {
+        match self {
+            Self::Shared => {
+                "[profile.dev]\ndebug = \"none\"\n\n[profile.dev.package.onnxc-runtime]\nopt-level = 1\ndebug-assertions = false\noverflow-checks = false\n"
+            }
+            Self::Optimised => {
+                "[profile.dev]\ndebug = \"none\"\nincremental = false\n\n\
+                 [profile.dev.package.\"*\"]\nopt-level = 3\ndebug-assertions = false\noverflow-checks = false\n"
+            }
+        }
+    }
+
+    fn features(self) -> Option<&'static str> {
+        (self == Self::Shared).then_some("std")
+    }
+}
+
 /// What became of a module.
 #[derive(Clone, Debug)]
 pub enum Built {
@@ -33,17 +61,17 @@ pub enum Built {
 pub const RUNNER: &str = include_str!("templates/runner.rs");
 
 /// Builds the batches in `dir` (kept between calls, so that what did not change is not built again) with cargo's target directory `target`.
-/// The runtime is optimised at `runtime_level`. `progress` is called after each crate. The result has an entry for each module.
+/// `runtime` says how the runtime is built. `progress` is called after each crate. The result has an entry for each module.
 pub fn build(
     dir: &Path,
     target: &Path,
-    runtime_level: u8,
+    runtime: Runtime,
     mut batches: Vec<Batch>,
     progress: &dyn Fn(usize, usize),
 ) -> Result<HashMap<String, Built>, String> {
     let mut built = HashMap::new();
     while !batches.is_empty() {
-        let outcome = attempt(dir, target, runtime_level, &batches, progress)?;
+        let outcome = attempt(dir, target, runtime, &batches, progress)?;
         let mut again = Vec::new();
         for batch in batches {
             match outcome.executables.get(&batch.name) {
@@ -90,8 +118,8 @@ struct Outcome {
     log: String,
 }
 
-fn attempt(dir: &Path, target: &Path, runtime_level: u8, batches: &[Batch], progress: &dyn Fn(usize, usize)) -> Result<Outcome, String> {
-    write_workspace(dir, runtime_level, batches)?;
+fn attempt(dir: &Path, target: &Path, runtime: Runtime, batches: &[Batch], progress: &dyn Fn(usize, usize)) -> Result<Outcome, String> {
+    write_workspace(dir, runtime, batches)?;
     let names: Vec<&str> = batches.iter().map(|b| b.name.as_str()).collect();
     let mut done = 0;
     progress(0, names.len());
@@ -132,23 +160,20 @@ fn attempt(dir: &Path, target: &Path, runtime_level: u8, batches: &[Batch], prog
     Ok(outcome)
 }
 
-fn write_workspace(dir: &Path, runtime_level: u8, batches: &[Batch]) -> Result<(), String> {
+fn write_workspace(dir: &Path, runtime: Runtime, batches: &[Batch]) -> Result<(), String> {
     let members: String = batches.iter().map(|b| format!("\"{}\", ", b.name)).collect();
     let levels: String = batches.iter().map(|b| format!("[profile.dev.package.{}]\nopt-level = {}\n", b.name, b.opt_level)).collect();
-    let manifest = format!(
-        "[workspace]\nresolver = \"3\"\nmembers = [{members}]\n\n[profile.dev]\ndebug = false\nincremental = false\n\n\
-         [profile.dev.package.\"*\"]\nopt-level = {runtime_level}\ndebug-assertions = false\noverflow-checks = false\n\n{levels}"
-    );
+    let manifest = format!("[workspace]\nresolver = \"3\"\nmembers = [{members}]\n\n{}\n{levels}", runtime.profile());
     cargo::write_if_new(&dir.join("Cargo.toml"), manifest.as_bytes())?;
     cargo::copy_lock(dir)?;
-    batches.iter().try_for_each(|batch| write_batch(&dir.join(&batch.name), batch))
+    batches.iter().try_for_each(|batch| write_batch(&dir.join(&batch.name), runtime, batch))
 }
 
-fn write_batch(dir: &Path, batch: &Batch) -> Result<(), String> {
+fn write_batch(dir: &Path, runtime: Runtime, batch: &Batch) -> Result<(), String> {
     let manifest = format!(
         "[package]\nname = \"{}\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n[dependencies]\nonnxc-runtime = {}\n",
         batch.name,
-        cargo::runtime_dependency()
+        cargo::runtime_dependency(runtime.features())
     );
     let mods: String = batch.modules.iter().map(|m| format!("#[path = \"../../{MODULES}/{m}.rs\"]\nmod {m};\n")).collect();
     let rows: String = batch.modules.iter().map(|m| format!("    || Box::new({m}::Model::new()),\n")).collect();

@@ -11,11 +11,13 @@ fn runtime_folder() -> Option<PathBuf> {
     folder.join("Cargo.toml").is_file().then(|| folder.canonicalize().unwrap_or(folder))
 }
 
-/// The dependency of generated code as TOML: the crate beside the compiler in a checkout, else the published one of the same version.
-pub fn runtime_dependency() -> String {
+/// The dependency of generated code as TOML: the crate beside the compiler in a checkout, else the published one of the same version; with its
+/// default features, or only the one given.
+pub fn runtime_dependency(feature: Option<&str>) -> String {
+    let features = feature.map_or_else(String::new, |f| format!(", default-features = false, features = [\"{f}\"]"));
     match runtime_folder() {
-        Some(folder) => format!("{{ path = {:?} }}", folder.display().to_string()),
-        None => format!("\"{}\"", env!("CARGO_PKG_VERSION")),
+        Some(folder) => format!("{{ path = {:?}{features} }}", folder.display().to_string()),
+        None => format!("{{ version = \"{}\"{features} }}", env!("CARGO_PKG_VERSION")),
     }
 }
 

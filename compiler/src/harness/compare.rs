@@ -15,7 +15,7 @@ pub enum Rule {
         /// Absolute tolerance.
         atol: f64,
     },
-    /// `|got - expected| <= tolerance * peak`, the peak being the largest finite magnitude expected in the tensor; 1e-9 for f64.
+    /// `|got - expected| <= tolerance * peak`, the peak being the largest finite magnitude expected of that output in any data set; 1e-9 for f64.
     /// One unit in the last place at the peak is always allowed.
     Peak {
         /// The tolerance for f32 and narrower types.
@@ -58,16 +58,50 @@ impl fmt::Display for Mismatch {
     }
 }
 
-/// Compares a result with what is expected. With `other`, a second opinion on what is right, an element is right when it is close to either, or no
+/// How large an output is and how far two right answers to it are apart, over all data sets of a model: in one set alone its value may be next to
+/// nothing, or rounding may happen to agree.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Scale {
+    /// The largest finite magnitude.
+    pub peak: f64,
+    /// The largest distance between the two opinions.
+    pub apart: f64,
+}
+
+impl Scale {
+    /// Of two tensors that are both right; of other values nothing is known.
+    pub fn of(expected: &Value, other: Option<&Value>) -> Self {
+        let numbers = |value: &Value| value.tensor().ok().and_then(numbers::to_f64s);
+        let Some(e) = numbers(expected) else { return Self::default() };
+        let Some(o) = other.and_then(numbers).filter(|o| o.len() == e.len()) else { return Self { peak: finite_peak(&e), apart: 0.0 } };
+        Self { peak: finite_peak(&e).max(finite_peak(&o)), apart: farthest(&e, &o) }
+    }
+
+    /// Of both.
+    pub fn and(self, other: Self) -> Self {
+        Self { peak: self.peak.max(other.peak), apart: self.apart.max(other.apart) }
+    }
+}
+
+fn finite_peak(v: &[f64]) -> f64 {
+    v.iter().filter(|x| x.is_finite()).fold(0.0f64, |a, x| a.max(x.abs()))
+}
+
+fn farthest(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).filter(|d| d.is_finite()).fold(0.0, f64::max)
+}
+
+/// Compares a result with what is expected, an output of that `scale`. With `other`, a second opinion on what is right, an element is right when it is close to either, or no
 /// farther from the nearer one than the two are from each other at their farthest.
-pub fn compare(place: &str, got: &Value, expected: &Value, other: Option<&Value>, rule: Rule) -> Result<Largest, Mismatch> {
+pub fn compare(place: &str, got: &Value, expected: &Value, other: Option<&Value>, scale: Scale, rule: Rule) -> Result<Largest, Mismatch> {
     let mut largest = Largest::default();
-    Comparison { rule, largest: &mut largest }.value(place, got, expected, other)?;
+    Comparison { rule, scale, largest: &mut largest }.value(place, got, expected, other)?;
     Ok(largest)
 }
 
 struct Comparison<'a> {
     rule: Rule,
+    scale: Scale,
     largest: &'a mut Largest,
 }
 
@@ -162,11 +196,9 @@ impl Comparison<'_> {
         let dtype = expected.dtype();
         let all = |t: &Tensor| numbers::to_f64s(t).unwrap_or_default();
         let (g, e, o) = (all(got), all(expected), other.map(all));
-        let finite_peak = |v: &[f64]| v.iter().filter(|x| x.is_finite()).fold(0.0f64, |a, x| a.max(x.abs()));
-        let peak = o.as_deref().map_or(0.0, finite_peak).max(finite_peak(&e));
-        // How far the two opinions are apart at their farthest.
-        let apart =
-            o.as_ref().map_or(0.0, |o| e.iter().zip(o).map(|(a, b)| (a - b).abs()).filter(|d| d.is_finite()).fold(0.0f64, f64::max));
+        let own =
+            Scale { peak: o.as_deref().map_or(0.0, finite_peak).max(finite_peak(&e)), apart: o.as_ref().map_or(0.0, |o| farthest(&e, o)) };
+        let Scale { peak, apart } = own.and(self.scale);
         let unit = if matches!(self.rule, Rule::Peak { .. }) && peak > 0.0 && !exact { peak } else { 1.0 };
         for (i, (&g, &e)) in g.iter().zip(&e).enumerate() {
             let near = |e: f64| if g == e || (g.is_nan() && e.is_nan()) { 0.0 } else { (g - e).abs() };
@@ -256,45 +288,62 @@ mod tests {
     fn elementwise_is_numpys_rule() {
         let rule = Rule::OFFICIAL;
         let expected = f32s(&[1000.0, 0.0, f32::NAN, f32::INFINITY]);
-        let largest = compare("y", &f32s(&[1000.9, 1e-8, f32::NAN, f32::INFINITY]), &expected, None, rule).unwrap();
+        let largest = compare("y", &f32s(&[1000.9, 1e-8, f32::NAN, f32::INFINITY]), &expected, None, Scale::default(), rule).unwrap();
         assert!((largest.error - 0.9).abs() < 1e-3 && largest.place == "y[0]");
-        assert_eq!(compare("y", &f32s(&[1001.1, 0.0, 0.0, 0.0]), &expected, None, rule).unwrap_err().place, "y[0]");
-        assert_eq!(compare("y", &f32s(&[1000.0, 1e-6, 0.0, 0.0]), &expected, None, rule).unwrap_err().place, "y[1]");
-        assert_eq!(compare("y", &f32s(&[1000.0, 0.0, 0.0, 0.0]), &expected, None, rule).unwrap_err().place, "y[2]");
-        assert_eq!(compare("y", &f32s(&[1000.0, 0.0, f32::NAN, f32::MAX]), &expected, None, rule).unwrap_err().place, "y[3]");
+        assert_eq!(compare("y", &f32s(&[1001.1, 0.0, 0.0, 0.0]), &expected, None, Scale::default(), rule).unwrap_err().place, "y[0]");
+        assert_eq!(compare("y", &f32s(&[1000.0, 1e-6, 0.0, 0.0]), &expected, None, Scale::default(), rule).unwrap_err().place, "y[1]");
+        assert_eq!(compare("y", &f32s(&[1000.0, 0.0, 0.0, 0.0]), &expected, None, Scale::default(), rule).unwrap_err().place, "y[2]");
+        assert_eq!(
+            compare("y", &f32s(&[1000.0, 0.0, f32::NAN, f32::MAX]), &expected, None, Scale::default(), rule).unwrap_err().place,
+            "y[3]"
+        );
     }
 
     #[test]
     fn peak_is_relative_to_the_largest() {
         let expected = f32s(&[100.0, 1.0]);
-        let largest = compare("y", &f32s(&[100.0, 1.005]), &expected, None, Rule::MODELS).unwrap();
+        let largest = compare("y", &f32s(&[100.0, 1.005]), &expected, None, Scale::default(), Rule::MODELS).unwrap();
         assert!((largest.error - 5e-5).abs() < 1e-6);
-        assert!(compare("y", &f32s(&[100.0, 1.02]), &expected, None, Rule::MODELS).is_err());
+        assert!(compare("y", &f32s(&[100.0, 1.02]), &expected, None, Scale::default(), Rule::MODELS).is_err());
         let double = |v: f64| Value::from(Tensor::from_slice(&[1], &[v]).unwrap());
-        assert!(compare("y", &double(1.0 + 5e-10), &double(1.0), None, Rule::MODELS).is_ok());
-        assert!(compare("y", &double(1.0 + 5e-9), &double(1.0), None, Rule::MODELS).is_err());
+        assert!(compare("y", &double(1.0 + 5e-10), &double(1.0), None, Scale::default(), Rule::MODELS).is_ok());
+        assert!(compare("y", &double(1.0 + 5e-9), &double(1.0), None, Scale::default(), Rule::MODELS).is_err());
     }
 
     #[test]
     fn two_opinions_widen_what_is_right() {
         let (a, b) = (f32s(&[1.0, 2.0]), f32s(&[1.0, 2.1]));
         for good in [&[1.0, 2.05], &[1.0, 2.15], &[1.05, 2.1]] {
-            assert!(compare("y", &f32s(good), &a, Some(&b), Rule::MODELS).is_ok());
+            assert!(compare("y", &f32s(good), &a, Some(&b), Scale::default(), Rule::MODELS).is_ok());
         }
-        assert!(compare("y", &f32s(&[1.0, 2.3]), &a, Some(&b), Rule::MODELS).is_err());
-        assert!(compare("y", &f32s(&[1.0, 2.05]), &a, None, Rule::MODELS).is_err());
+        assert!(compare("y", &f32s(&[1.0, 2.3]), &a, Some(&b), Scale::default(), Rule::MODELS).is_err());
+        assert!(compare("y", &f32s(&[1.0, 2.05]), &a, None, Scale::default(), Rule::MODELS).is_err());
+    }
+
+    #[test]
+    fn an_output_is_judged_over_all_data_sets() {
+        let (tiny, got) = (f32s(&[1e-6]), f32s(&[1.1e-6]));
+        let scale = Scale::of(&f32s(&[0.5]), None);
+        assert_eq!(scale, Scale { peak: 0.5, apart: 0.0 });
+        assert!(compare("y", &got, &tiny, None, Scale::default(), Rule::MODELS).is_err());
+        assert!(compare("y", &got, &tiny, None, scale, Rule::MODELS).is_ok());
+        assert!(compare("y", &f32s(&[1e-4]), &tiny, None, scale, Rule::MODELS).is_err());
+        let scale = Scale::of(&f32s(&[1.0, 2.0]), Some(&f32s(&[1.0, 2.25])));
+        assert_eq!(scale, Scale { peak: 2.25, apart: 0.25 });
+        assert!(compare("y", &f32s(&[1.2]), &f32s(&[1.0]), Some(&f32s(&[1.0])), scale, Rule::MODELS).is_ok());
+        assert!(compare("y", &f32s(&[1.3]), &f32s(&[1.0]), Some(&f32s(&[1.0])), scale, Rule::MODELS).is_err());
     }
 
     #[test]
     fn everything_else_is_exact() {
         let ints = |v: &[i64]| Value::from(Tensor::from_slice(&[v.len()], v).unwrap());
-        assert!(compare("y", &ints(&[1000]), &ints(&[1001]), None, Rule::OFFICIAL).is_err());
-        assert!(compare("y", &ints(&[i64::MAX]), &ints(&[i64::MAX - 1]), None, Rule::OFFICIAL).is_err());
-        let what = |a: &Value, b: &Value| compare("y", a, b, None, Rule::OFFICIAL).unwrap_err().what;
+        assert!(compare("y", &ints(&[1000]), &ints(&[1001]), None, Scale::default(), Rule::OFFICIAL).is_err());
+        assert!(compare("y", &ints(&[i64::MAX]), &ints(&[i64::MAX - 1]), None, Scale::default(), Rule::OFFICIAL).is_err());
+        let what = |a: &Value, b: &Value| compare("y", a, b, None, Scale::default(), Rule::OFFICIAL).unwrap_err().what;
         assert_eq!(what(&ints(&[1]), &f32s(&[1.0])), "dtype i64, expected f32");
         assert_eq!(what(&f32s(&[1.0, 2.0]), &f32s(&[1.0])), "shape [2], expected [1]");
         assert_eq!(what(&Value::Sequence(vec![]), &f32s(&[1.0])), "a sequence, expected a tensor");
-        assert!(compare("y", &ints(&[5]), &ints(&[6]), None, Rule::Shapes).is_ok());
+        assert!(compare("y", &ints(&[5]), &ints(&[6]), None, Scale::default(), Rule::Shapes).is_ok());
     }
 
     #[test]
@@ -303,8 +352,8 @@ mod tests {
             let keys = Tensor::from_slice(&[keys.len()], keys).unwrap();
             Value::Map(Map { keys, values: Tensor::from_slice(&[values.len()], values).unwrap() })
         };
-        assert!(compare("y", &map(&[1, 2], &[0.1, 0.9]), &map(&[2, 1], &[0.9, 0.1]), None, Rule::OFFICIAL).is_ok());
-        assert!(compare("y", &map(&[1, 2], &[0.9, 0.1]), &map(&[2, 1], &[0.9, 0.1]), None, Rule::OFFICIAL).is_err());
-        assert!(compare("y", &map(&[1, 3], &[0.9, 0.1]), &map(&[1, 2], &[0.9, 0.1]), None, Rule::OFFICIAL).is_err());
+        assert!(compare("y", &map(&[1, 2], &[0.1, 0.9]), &map(&[2, 1], &[0.9, 0.1]), None, Scale::default(), Rule::OFFICIAL).is_ok());
+        assert!(compare("y", &map(&[1, 2], &[0.9, 0.1]), &map(&[2, 1], &[0.9, 0.1]), None, Scale::default(), Rule::OFFICIAL).is_err());
+        assert!(compare("y", &map(&[1, 3], &[0.9, 0.1]), &map(&[1, 2], &[0.9, 0.1]), None, Scale::default(), Rule::OFFICIAL).is_err());
     }
 }

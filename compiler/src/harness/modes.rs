@@ -103,7 +103,7 @@ fn set_shape(ty: &mut Option<TypeProto>, tensor: &Tensor) {
     }
 }
 
-/// Makes every dim of every input tensor a symbol of its own, and forgets what the model says of its outputs' dims.
+/// Makes every dim of every input tensor a symbol of its own, and forgets what the model says of other dims (not of ranks).
 fn open_dims(graph: &mut GraphProto) {
     let mut taken: HashSet<String> = HashSet::new();
     let mut fresh = |name: &str, axis: usize| {
@@ -121,12 +121,11 @@ fn open_dims(graph: &mut GraphProto) {
             dim.value = Some(DimensionValue::DimParam(fresh(&info.name, axis)));
         }
     }
-    for info in &mut graph.output {
+    for info in graph.output.iter_mut().chain(&mut graph.value_info) {
         if let Some(TypeProto { value: Some(TypeKind::Tensor(ty)), .. }) = &mut info.r#type {
-            ty.shape = None;
+            ty.shape.iter_mut().flat_map(|s| &mut s.dim).for_each(|dim| dim.value = None);
         }
     }
-    graph.value_info.clear();
 }
 
 /// Makes the inputs that are tensors initializers.

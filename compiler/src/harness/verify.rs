@@ -1,8 +1,8 @@
 //! All cases through all stations: compile (threads of ours), build (cargo), run and compare (processes).
 
-use super::batch::{self, Batch, Built};
+use super::batch::{self, Batch, Built, Runtime};
 use super::cases::{Case, Data};
-use super::compare::{Largest, Mismatch, Rule, compare};
+use super::compare::{Largest, Mismatch, Rule, Scale, compare};
 use super::compile::{self, Failure};
 use super::modes::{Mode, Variant, variants};
 use super::random;
@@ -36,8 +36,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// rustc's optimisation level for the generated code.
     pub opt_level: u8,
-    /// rustc's optimisation level for the runtime.
-    pub runtime_level: u8,
+    /// How the runtime is built.
+    pub runtime: Runtime,
     /// About how many cases share a crate.
     pub per_batch: usize,
 }
@@ -61,6 +61,8 @@ struct Prepared {
     outcome: Outcome,
     /// What is to be built and run; empty if the case is decided.
     modules: Vec<Part>,
+    /// Per output.
+    scales: Vec<Scale>,
 }
 
 /// One module of a case.
@@ -88,8 +90,7 @@ pub fn verify(cases: &[Case], settings: &Settings, progress: Progress<'_>) -> Re
     let start = Instant::now();
     let batches = batches(cases, &prepared, settings);
     let count: usize = batches.iter().map(|b| b.modules.len()).sum();
-    let built =
-        batch::build(&settings.dir, &settings.target, settings.runtime_level, batches, &|done, all| progress(Station::Build, done, all))?;
+    let built = batch::build(&settings.dir, &settings.target, settings.runtime, batches, &|done, all| progress(Station::Build, done, all))?;
     let share = start.elapsed().as_secs_f64() / count.max(1) as f64;
     prepared.iter_mut().for_each(|p| p.outcome.build_s += share * p.modules.len() as f64);
 
@@ -139,40 +140,36 @@ fn in_threads<T: Send>(threads: usize, n: usize, f: impl Fn(usize) -> T + Sync) 
 }
 
 fn prepare(case: &Case, settings: &Settings) -> Prepared {
-    let mut outcome = Outcome::new(&case.name, settings.mode);
+    let outcome = Outcome::new(&case.name, settings.mode);
     let start = Instant::now();
-    let modules = match compile_case(case, settings) {
-        Ok((modules, largest)) => {
-            outcome.largest = largest;
-            if modules.is_empty() {
-                outcome.state = State::Passed;
-            }
-            modules
-        }
+    let mut prepared = Prepared { outcome, modules: Vec::new(), scales: Vec::new() };
+    match compile_case(case, settings, &mut prepared) {
+        Ok(()) if prepared.modules.is_empty() => prepared.outcome.state = State::Passed,
+        Ok(()) => {}
         Err(failure) => {
-            outcome.fail(failure);
-            Vec::new()
+            prepared.modules.clear();
+            prepared.outcome.fail(failure);
         }
-    };
-    outcome.compile_s = start.elapsed().as_secs_f64();
-    Prepared { outcome, modules }
+    }
+    prepared.outcome.compile_s = start.elapsed().as_secs_f64();
+    prepared
 }
 
-fn compile_case(case: &Case, settings: &Settings) -> Result<(Vec<Part>, Largest), Failure> {
+fn compile_case(case: &Case, settings: &Settings, prepared: &mut Prepared) -> Result<(), Failure> {
     let model = case.model()?;
     let graph = model.graph.as_ref().ok_or("the model has no graph")?;
     let data = case.sets.iter().map(|set| set.load(graph)).collect::<Result<Vec<Data>, _>>()?;
     let rule = if random::is_random(&model, &data) { Rule::Shapes } else { case.rule };
-    let (mut parts, mut largest) = (Vec::new(), Largest::default());
+    prepared.scales = scales(&data);
     for (k, variant) in variants(&model, &data, settings.mode, settings.open).into_iter().enumerate() {
         if settings.interpret || settings.mode == Mode::Constant {
             let pick = |&set: &usize| variant.inputs.iter().map(|&i| data[set].inputs[i].clone()).collect::<Vec<Value>>();
             let inputs: Vec<Vec<Value>> = variant.sets.iter().map(pick).collect();
             let interpreted = compile::interpret(&variant.model, &case.folder, &inputs)?;
             for (&set, outputs) in variant.sets.iter().zip(&interpreted.outputs) {
-                let found =
-                    judge(outputs, &data[set], &output_names(&model), rule).map_err(|m| Failure::wrong(&case.sets[set].name, &m))?;
-                keep_larger(&mut largest, found);
+                let found = judge(outputs, &data[set], &output_names(&model), &prepared.scales, rule)
+                    .map_err(|m| Failure::wrong(&case.sets[set].name, &m))?;
+                keep_larger(&mut prepared.outcome.largest, found);
             }
             if settings.interpret || interpreted.complete {
                 continue;
@@ -182,22 +179,31 @@ fn compile_case(case: &Case, settings: &Settings) -> Result<(Vec<Part>, Largest)
         let module = compile::module(&variant.model, &case.folder, batch::blob_path(&name))?;
         batch::write_module(&settings.dir, &name, &module.source, module.blob.as_deref())?;
         let Variant { sets, inputs, .. } = variant;
-        parts.push(Part { name, sets, inputs });
+        prepared.modules.push(Part { name, sets, inputs });
     }
-    Ok((parts, largest))
+    Ok(())
 }
 
+/// How large each output is, over all data sets.
+fn scales(data: &[Data]) -> Vec<Scale> {
+    let outputs = data.iter().map(|d| d.outputs.len()).max().unwrap_or(0);
+    let scale =
+        |i: usize| data.iter().filter_map(|d| Some(Scale::of(d.outputs.get(i)?, d.others.get(i)))).fold(Scale::default(), Scale::and);
+    (0..outputs).map(scale).collect()
+}
+
+/// A Rust identifier in snake case, another one for each case: names that lose something to that get a digest.
 fn module_name(case: &str, variant: usize) -> String {
-    // Two cases may differ in case only: capitals are doubled by an underscore.
-    let mut plain = String::new();
-    for c in case.chars() {
-        match c {
-            'A'..='Z' => plain.extend(['_', c.to_ascii_lowercase()]),
-            'a'..='z' | '0'..='9' => plain.push(c),
-            _ => plain.push('_'),
-        }
-    }
-    format!("m_{plain}_{variant}")
+    let words: Vec<String> =
+        case.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_ascii_lowercase).collect();
+    let plain = words.join("_");
+    let digest = if plain == case { String::new() } else { format!("_{:08x}", digest(case) as u32) };
+    format!("m_{plain}{digest}_{variant}")
+}
+
+/// FNV-1a.
+fn digest(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn output_names(model: &ModelProto) -> Vec<String> {
@@ -211,7 +217,7 @@ fn keep_larger(largest: &mut Largest, found: Largest) {
 }
 
 /// Compares all outputs of a data set.
-fn judge(outputs: &[Value], data: &Data, names: &[String], rule: Rule) -> Result<Largest, Mismatch> {
+fn judge(outputs: &[Value], data: &Data, names: &[String], scales: &[Scale], rule: Rule) -> Result<Largest, Mismatch> {
     if outputs.len() != data.outputs.len() {
         let what = format!("{} outputs, expected {}", outputs.len(), data.outputs.len());
         return Err(Mismatch { place: "the model".to_owned(), what, error: None });
@@ -219,7 +225,7 @@ fn judge(outputs: &[Value], data: &Data, names: &[String], rule: Rule) -> Result
     let mut largest = Largest::default();
     for (i, (got, expected)) in outputs.iter().zip(&data.outputs).enumerate() {
         let name = names.get(i).map_or("", String::as_str);
-        keep_larger(&mut largest, compare(name, got, expected, data.others.get(i), rule)?);
+        keep_larger(&mut largest, compare(name, got, expected, data.others.get(i), scales.get(i).copied().unwrap_or_default(), rule)?);
     }
     Ok(largest)
 }
@@ -229,8 +235,7 @@ fn batches(cases: &[Case], prepared: &[Prepared], settings: &Settings) -> Vec<Ba
     let count = cases.len().div_ceil(settings.per_batch.max(1)).max(1);
     let mut buckets: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for part in prepared.iter().flat_map(|p| &p.modules) {
-        let hash = part.name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-        buckets.entry((hash % count as u64) as usize).or_default().push(part.name.clone());
+        buckets.entry((digest(&part.name) % count as u64) as usize).or_default().push(part.name.clone());
     }
     let name = |k: usize| format!("onnxc-batch-{k}");
     buckets.into_iter().map(|(k, modules)| Batch { name: name(k), opt_level: settings.opt_level, modules }).collect()
@@ -285,7 +290,8 @@ fn run_case(
                 let (results, micros) = run.map_err(|message| Failure::error(format!("{}: {message}", case.sets[set].name)))?;
                 seconds += micros as f64 * 1e-6;
                 for outputs in results {
-                    let found = judge(&outputs, &data, &names, rule).map_err(|m| Failure::wrong(&case.sets[set].name, &m))?;
+                    let found =
+                        judge(&outputs, &data, &names, &prepared.scales, rule).map_err(|m| Failure::wrong(&case.sets[set].name, &m))?;
                     keep_larger(&mut largest, found);
                 }
             }

@@ -207,20 +207,21 @@ impl Resize {
     }
 }
 
-/// `floor(dim * scale)`, exactly: the scale is a binary fraction.
+/// `floor(dim * scale)` in f32, as exporters count: a scale such as 23/12 is rounded and its product must round back to a whole number.
 fn scaled(d: &Dims, dim: Dim, scale: f32) -> Option<Dim> {
     if !(scale > 0.0 && scale.is_finite()) {
         return None;
     }
     if let Some(n) = d.value(dim) {
-        return Some(d.int((f64::from(scale) * n as f64) as i64));
+        return Some(d.int((scale * n as f32) as i64));
     }
+    // A symbolic dim needs a scale whose products are exact for dims below 4096 and more: a numerator of 12 bits. Others wait for the dim.
     let (mut numerator, mut denominator) = (f64::from(scale), 1i64);
     while numerator.fract() != 0.0 {
         numerator *= 2.0;
         denominator = denominator.checked_mul(2).filter(|&n| n <= 1 << 30)?;
     }
-    (numerator < f64::from(1 << 30)).then(|| d.floor_div(d.scale(dim, numerator as i64), d.int(denominator)))
+    (numerator < f64::from(1 << 12)).then(|| d.floor_div(d.scale(dim, numerator as i64), d.int(denominator)))
 }
 
 impl Operator for Resize {

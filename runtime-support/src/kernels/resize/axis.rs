@@ -81,7 +81,7 @@ pub fn dims(bind: &mut [i64], in_shape: &[usize], axes: &[i64], scales: &[f32], 
     for (k, &a) in axes.iter().enumerate() {
         let len = in_shape[a] as f64;
         bind[a] = if !scales.is_empty() {
-            (scales[k] as f64 * len) as i64
+            (scales[k] * in_shape[a] as f32) as i64
         } else if policy == Policy::Stretch {
             sizes[k]
         } else {
