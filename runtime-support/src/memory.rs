@@ -169,10 +169,15 @@ impl<const ARENA: usize> core::fmt::Debug for Memory<'_, ARENA> {
 }
 
 impl<const ARENA: usize> Memory<'_, ARENA> {
-    /// Checked views of this memory: a tuple of [`In`], [`Out`], [`InObject`] and [`OutObject`].
+    /// Checked views of this memory: a tuple of [`In`], [`Out`], [`InObject`] and [`OutObject`], or [`Both`] of two such.
     #[inline(always)]
     pub fn views<C: Carve>(&mut self, wanted: C) -> Result<C::Views<'_>, Fault> {
-        wanted.carve(self)
+        // First all that may move memory, then the addresses.
+        wanted.reserve(self)?;
+        let regions = wanted.locate(self)?;
+        // SAFETY: located just now in this memory, which is borrowed for the views' lifetime and not touched since; `locate` saw to it that written
+        // ones overlap no other.
+        Ok(unsafe { C::view(regions) })
     }
 }
 
@@ -466,12 +471,23 @@ impl Slice for OutObject {
     }
 }
 
-/// A tuple of views.
-pub trait Carve {
+/// A tuple of views, or [`Both`] of two.
+pub trait Carve: Copy {
     /// What the step gets.
     type Views<'a>;
-    /// Checks all and makes them.
-    fn carve<'a, const ARENA: usize>(self, m: &'a mut Memory<'_, ARENA>) -> Result<Self::Views<'a>, Fault>;
+    /// Where they lie.
+    type Regions: Copy;
+    /// Makes room in what grows.
+    fn reserve<const ARENA: usize>(self, m: &mut Memory<'_, ARENA>) -> Result<(), Fault>;
+    /// Finds them, and checks that those written overlap no other.
+    fn locate<const ARENA: usize>(self, m: &mut Memory<'_, ARENA>) -> Result<Self::Regions, Fault>;
+    /// Whether `test` holds for all, told which are written.
+    fn all(regions: &Self::Regions, test: &mut dyn FnMut(&Region, bool) -> bool) -> bool;
+    /// Makes the views.
+    ///
+    /// # Safety
+    /// `regions` were located in a memory that is borrowed for `'a` and has not been touched since.
+    unsafe fn view<'a>(regions: Self::Regions) -> Self::Views<'a>;
 }
 
 /// Compares each with all that follow; views that are only read may overlap.
@@ -491,23 +507,65 @@ macro_rules! tuples {
         tuples!(@one $first $($rest)+);
         tuples!($($rest)+);
     };
+    (@region $name:ident) => { Region };
     (@one $($name:ident)+) => {
+        #[allow(non_snake_case)]
         impl<$($name: Slice),+> Carve for ($($name,)+) {
             type Views<'a> = ($($name::View<'a>,)+);
+            type Regions = ($(tuples!(@region $name),)+);
             #[inline(always)]
-            #[allow(non_snake_case)]
-            fn carve<'a, const ARENA: usize>(self, m: &'a mut Memory<'_, ARENA>) -> Result<Self::Views<'a>, Fault> {
+            fn reserve<const ARENA: usize>(self, m: &mut Memory<'_, ARENA>) -> Result<(), Fault> {
                 let ($($name,)+) = self;
                 $($name.reserve(m)?;)+
+                Ok(())
+            }
+            #[inline(always)]
+            fn locate<const ARENA: usize>(self, m: &mut Memory<'_, ARENA>) -> Result<Self::Regions, Fault> {
+                let ($($name,)+) = self;
                 $(let $name = $name.locate(m)?;)+
                 all_apart!($($name)+);
-                // SAFETY: located just now in `m`, which is borrowed for `'a` and not touched since; written ones overlap no other.
-                Ok(unsafe { ($($name::view($name),)+) })
+                Ok(($($name,)+))
+            }
+            #[inline(always)]
+            fn all(regions: &Self::Regions, test: &mut dyn FnMut(&Region, bool) -> bool) -> bool {
+                let ($($name,)+) = regions;
+                $(test($name, $name::WRITES))&&+
+            }
+            #[inline(always)]
+            unsafe fn view<'a>(regions: Self::Regions) -> Self::Views<'a> {
+                let ($($name,)+) = regions;
+                // SAFETY: the caller's promise; `locate` found that written ones overlap no other.
+                unsafe { ($($name::view($name),)+) }
             }
         }
     };
 }
 tuples!(A B C D E F G H I J K L N O P Q R S T U V W X Y);
+
+/// More views than a tuple may have: those of the two together, checked against each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Both<A, B>(pub A, pub B);
+
+impl<A: Carve, B: Carve> Carve for Both<A, B> {
+    type Views<'a> = Both<A::Views<'a>, B::Views<'a>>;
+    type Regions = (A::Regions, B::Regions);
+    fn reserve<const ARENA: usize>(self, m: &mut Memory<'_, ARENA>) -> Result<(), Fault> {
+        self.0.reserve(m)?;
+        self.1.reserve(m)
+    }
+    fn locate<const ARENA: usize>(self, m: &mut Memory<'_, ARENA>) -> Result<Self::Regions, Fault> {
+        let (a, b) = (self.0.locate(m)?, self.1.locate(m)?);
+        let apart = A::all(&a, &mut |x, writes| B::all(&b, &mut |y, also| !(writes || also) || x.apart(y)));
+        if apart { Ok((a, b)) } else { Err(OVERLAP) }
+    }
+    fn all(regions: &Self::Regions, test: &mut dyn FnMut(&Region, bool) -> bool) -> bool {
+        A::all(&regions.0, test) && B::all(&regions.1, test)
+    }
+    unsafe fn view<'a>(regions: Self::Regions) -> Self::Views<'a> {
+        // SAFETY: the caller's promise; `locate` compared the two.
+        unsafe { Both(A::view(regions.0), B::view(regions.1)) }
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -525,6 +583,21 @@ mod tests {
         assert_eq!(a.as_ptr().addr() % ALIGN, 0);
         let copy = m.clone().views((In::<i64>::arena(64, 8),)).unwrap().0[0];
         assert_eq!(copy, -1);
+    }
+
+    #[test]
+    fn two_tuples_are_checked_against_each_other() {
+        let mut m = Memory::<128>::new(1, 0, 0);
+        let Both((a,), Both((b, c), (d,))) = m
+            .views(Both((Out::<u8>::arena(0, 2),), Both((Out::<u8>::arena(2, 2), Out::<u8>::slot(0, 2)), (Out::<u8>::arena(4, 2),))))
+            .unwrap();
+        (a[1], b[1], c[1], d[1]) = (1, 2, 3, 4);
+        let Both((all,), (slot,)) = m.views(Both((In::<u8>::arena(0, 6),), (In::<u8>::slot(0, 2),))).unwrap();
+        assert_eq!((all, slot), (&[0, 1, 0, 2, 0, 4][..], &[0, 3][..]));
+        let (reads, overlaps) = (In::<u8>::arena(0, 6), Out::<u8>::arena(5, 1));
+        assert!(m.views(Both((reads,), (reads,))).is_ok());
+        assert!(m.views(Both((reads,), (overlaps,))).is_err());
+        assert!(m.views(Both((overlaps,), Both((In::<u8>::slot(0, 1),), (reads,)))).is_err());
     }
 
     #[test]

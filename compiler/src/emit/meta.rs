@@ -74,7 +74,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("element", &["DType"]),
     ("error", &["Fault", "RunError"]),
     ("kernels::fused", &["Formula"]),
-    ("memory", &["In", "InObject", "Out", "OutObject"]),
+    ("memory", &["Both", "In", "InObject", "Out", "OutObject"]),
     ("session", &["Session"]),
     ("simd", &["Simd"]),
     ("value", &["Value"]),

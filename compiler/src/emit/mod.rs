@@ -116,6 +116,7 @@ const RESERVED: &[&str] = &[
     "RunError",
     "In",
     "Out",
+    "Both",
     "InObject",
     "OutObject",
     "View",
@@ -203,18 +204,22 @@ fn endian() -> TokenStream {
 impl<'a> Emitter<'a> {
     fn new(program: &'a Program, memory: &'a Placement, options: &'a EmitOptions) -> Self {
         let mut fields = Scope::new(ports::SHADOWED);
+        let inputs = ports::inputs(program);
+        // `run` has the inputs as parameters, which would hide functions of the same name.
+        let mut module = Scope::new(RESERVED);
+        inputs.iter().for_each(|port| module.reserve(&port.name));
         let symbols = program.dims.symbols().into_iter().map(|s| (s, fields.snake(&program.dims.info(s).name, "n"))).collect();
         Self {
             program,
             memory,
             options,
             runtime: options.runtime_path.parse().unwrap_or_else(|_| quote!(::onnxc_runtime)),
-            module: Scope::new(RESERVED),
+            module,
             symbols,
             used_symbols: RefCell::default(),
             uses: Cell::default(),
             bound: 0,
-            inputs: ports::inputs(program),
+            inputs,
             outputs: ports::outputs(program),
             state_fields: state::fields(program),
             functions: Vec::new(),

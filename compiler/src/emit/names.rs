@@ -27,6 +27,11 @@ impl Scope {
         Self { used: reserved.iter().map(|&s| s.to_owned()).collect() }
     }
 
+    /// Takes an identifier away.
+    pub fn reserve(&mut self, name: &str) {
+        self.used.insert(name.to_owned());
+    }
+
     /// A `snake_case` identifier for a name; of `fallback` if nothing of the name can be read.
     pub fn snake(&mut self, name: &str, fallback: &str) -> String {
         self.unique(snake(name, fallback), "_")
@@ -48,7 +53,8 @@ impl Scope {
         let mut name = wanted.clone();
         let mut n = 2;
         while !self.used.insert(name.clone()) {
-            name = format!("{wanted}{separator}{n}");
+            // Never two underscores: `loop_` becomes `loop_2`.
+            name = format!("{}{separator}{n}", wanted.trim_end_matches('_'));
             n += 1;
         }
         name
@@ -148,6 +154,7 @@ mod tests {
         let mut scope = Scope::new(&["run"]);
         let names = ["a.b", "a/b", "a_b_2", "run"].map(|n| scope.snake(n, "x"));
         assert_eq!(names, ["a_b", "a_b_2", "a_b_2_2", "run_2"]);
+        assert_eq!(["loop", "Loop"].map(|n| scope.snake(n, "x")), ["loop_", "loop_2"]);
         assert_eq!(scope.upper("a.b", "x"), "A_B");
         assert_eq!(scope.camel("mul_sigmoid", "x"), "MulSigmoid");
     }

@@ -34,9 +34,26 @@ impl Carving {
 
     /// `let (y, a) = m.views((…))?;`
     pub fn statement(&self) -> TokenStream {
-        let (names, specs) = (&self.names, &self.specs);
-        if names.is_empty() { TokenStream::new() } else { quote!(let (#(#names,)*) = m.views((#(#specs,)*))?;) }
+        if self.names.is_empty() {
+            return TokenStream::new();
+        }
+        let (names, specs) = (tuples(&self.names), tuples(&self.specs));
+        quote!(let #names = m.views(#specs)?;)
     }
+}
+
+/// The most views that one tuple has: the runtime implements `Carve` up to there.
+const MAX_TUPLE: usize = 23;
+
+/// `(a, b, …)`, or `Both((…), …)` of as many as needed.
+fn tuples<T: quote::ToTokens>(items: &[T]) -> TokenStream {
+    let (first, rest) = items.split_at(items.len().min(MAX_TUPLE));
+    let first = quote!((#(#first,)*));
+    if rest.is_empty() {
+        return first;
+    }
+    let rest = tuples(rest);
+    quote!(Both(#first, #rest))
 }
 
 impl Emitter<'_> {
