@@ -4,11 +4,19 @@ use crate::element::Bool;
 use crate::error::Fault;
 
 /// Elements and their shape; the number of elements is the product of the shape.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct View<'a, T, const RANK: usize> {
     data: &'a [T],
     shape: [usize; RANK],
 }
+
+// Not derived: a view of strings is copied without copying strings.
+impl<T, const RANK: usize> Clone for View<'_, T, RANK> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T, const RANK: usize> Copy for View<'_, T, RANK> {}
 
 impl<'a, T, const RANK: usize> View<'a, T, RANK> {
     /// Elements in row-major order; [`Fault::Dim`] if their number is not the product of `shape`.

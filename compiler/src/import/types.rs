@@ -14,6 +14,9 @@ pub fn dtype_of(number: i32) -> Option<DType> {
     DTYPES.iter().find(|d| d.0 == number).map(|d| d.1)
 }
 
+/// What Paddle and others call each dim that they know nothing of: dims of this name need not be equal.
+const UNNAMED: &str = "?";
+
 /// The fact of a model's input, with the user's shapes and dims put in.
 pub fn input_fact(input: &ValueInfoProto, index: usize, dims: &Dims, options: &Options) -> Result<Fact, String> {
     let ty = input.r#type.as_ref().ok_or_else(|| format!("input `{}` has no type", input.name))?;
@@ -22,7 +25,7 @@ pub fn input_fact(input: &ValueInfoProto, index: usize, dims: &Dims, options: &O
     let named = |name: &str| options.dim(name).map_or_else(|| dims.named(name), |v| dims.int(v));
     let mut dim = |value: Option<&DimensionValue>| match value {
         Some(DimensionValue::DimValue(v)) if *v >= 0 => dims.int(*v),
-        Some(DimensionValue::DimParam(name)) if !name.is_empty() => named(name),
+        Some(DimensionValue::DimParam(name)) if !name.is_empty() && name != UNNAMED => named(name),
         _ => {
             unnamed += 1;
             named(&format!("{prefix}_{}", unnamed - 1))
@@ -87,4 +90,32 @@ pub fn convert(ty: &TypeProto, dim: &mut dyn FnMut(Option<&DimensionValue>) -> D
         TypeKind::Optional(inner) => Type::Optional(Box::new(convert(inner.elem_type.as_deref()?, dim)?)),
         TypeKind::Map(map) => Type::Map(dtype_of(map.key_type)?, Box::new(convert(map.value_type.as_deref()?, dim)?)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use onnxc_proto::{Dimension, TensorShapeProto, TensorType};
+
+    /// An f32 tensor whose dims have these names.
+    fn input(dims: &[&str]) -> ValueInfoProto {
+        let dim = |name: &&str| Dimension { value: Some(DimensionValue::DimParam((*name).to_owned())), ..Dimension::default() };
+        let shape = Some(TensorShapeProto { dim: dims.iter().map(dim).collect() });
+        let tensor = TensorType { elem_type: 1, shape };
+        ValueInfoProto {
+            name: "x".to_owned(),
+            r#type: Some(TypeProto { value: Some(TypeKind::Tensor(tensor)), ..TypeProto::default() }),
+            ..ValueInfoProto::default()
+        }
+    }
+
+    #[test]
+    fn dims_of_one_name_are_equal_unless_they_have_none() {
+        let dims = Dims::default();
+        let fact = input_fact(&input(&["n", "n", "?", "?", ""]), 0, &dims, &Options::default()).unwrap();
+        let shape = fact.shape().unwrap();
+        assert_eq!(shape[0], shape[1]);
+        let shown: Vec<String> = shape.iter().map(|&d| dims.show(d).to_string()).collect();
+        assert_eq!(shown, ["n", "n", "x_0", "x_1", "x_2"]);
+    }
 }
