@@ -19,6 +19,7 @@ pub mod recurrent;
 pub mod reduce;
 pub mod select;
 pub mod shape;
+pub mod signal;
 pub mod slice;
 pub mod text;
 pub mod training;
@@ -236,6 +237,15 @@ operators! {
     Recurrent(recurrent::layer::Recurrent),
     Attention(nn::attention::Attention),
     Rotary(nn::rotary::Rotary),
+    LinearAttention(nn::linear_attention::LinearAttention),
+    CausalConv(nn::linear_attention::CausalConv),
+    Dropout(slice::dropout::Dropout),
+    BitCast(shape::bit_cast::BitCast),
+    RegexFullMatch(text::regex_match::RegexFullMatch),
+    Dft(signal::dft::Dft),
+    Stft(signal::stft::Stft),
+    SignalWindow(signal::window::SignalWindow),
+    MelMatrix(signal::window::MelMatrix),
     Det(linear::det::Det),
     Random(make::random::Random),
     Loss(training::loss::Loss),

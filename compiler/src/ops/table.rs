@@ -1,7 +1,7 @@
 //! The ONNX operators: one row each, from domain and name to the function that translates a node into core operators.
 
 use super::{
-    OpError, control, elementwise, linear, make, nn, object, quant, recurrent, reduce, select, shape, slice, text, training, vision,
+    OpError, control, elementwise, linear, make, nn, object, quant, recurrent, reduce, select, shape, signal, slice, text, training, vision,
 };
 use crate::import::Functions;
 use crate::import::{Parse, canonical_domain};
@@ -39,9 +39,12 @@ rows! {
         AveragePool => nn::pool::parse,
         BatchNormalization => nn::batch_norm::parse,
         Bernoulli => make::random::parse_bernoulli,
+        BitCast => shape::bit_cast::parse,
         BitwiseNot => elementwise::predicate::parse,
+        BlackmanWindow => signal::window::parse_window,
         Cast => elementwise::cast::parse,
         CastLike => elementwise::cast::parse_like,
+        CausalConvWithState => nn::linear_attention::parse_conv,
         CenterCropPad => slice::rearrange::parse_center,
         Clip => elementwise::compose::parse_clip,
         Col2Im => slice::rearrange::parse_col2im,
@@ -55,6 +58,7 @@ rows! {
         ConvTranspose => nn::conv::parse_transpose,
         CumProd => select::cum_sum::parse,
         CumSum => select::cum_sum::parse,
+        DFT => signal::dft::parse,
         DeformConv => vision::deform::parse,
         DepthToSpace => slice::rearrange::parse_blocks,
         DequantizeLinear => quant::linear::parse_dequantize,
@@ -76,6 +80,8 @@ rows! {
         GlobalMaxPool => nn::pool::parse_global,
         GridSample => vision::grid::parse_sample,
         GroupNormalization => nn::group_norm::parse_group,
+        HammingWindow => signal::window::parse_window,
+        HannWindow => signal::window::parse_window,
         Hardmax => nn::softmax::parse,
         Identity => shape::identity::parse,
         If => control::if_::parse,
@@ -85,6 +91,7 @@ rows! {
         LRN => nn::lp_norm::parse_lrn,
         LSTM => recurrent::layer::parse,
         LayerNormalization => nn::norm::parse_layer,
+        LinearAttention => nn::linear_attention::parse_attention,
         LogSoftmax => nn::softmax::parse,
         Loop => control::loop_::parse,
         LpNormalization => nn::lp_norm::parse_lp,
@@ -96,6 +103,7 @@ rows! {
         MaxUnpool => vision::regions::parse_unpool,
         Mean => elementwise::compose::parse_mean,
         MeanVarianceNormalization => nn::lp_norm::parse_mean_variance,
+        MelWeightMatrix => signal::window::parse_mel,
         Multinomial => make::random::parse_multinomial,
         NegativeLogLikelihoodLoss => training::loss::parse_nll,
         NonMaxSuppression => select::suppress::parse,
@@ -127,11 +135,13 @@ rows! {
         ReduceProd => reduce::reduce::parse,
         ReduceSum => reduce::reduce::parse,
         ReduceSumSquare => reduce::reduce::parse,
+        RegexFullMatch => text::regex_match::parse,
         Reshape => shape::reshape::parse_reshape,
         Resize => slice::resize::parse,
         ReverseSequence => slice::rearrange::parse_reverse,
         RoiAlign => vision::regions::parse_align,
         RotaryEmbedding => nn::rotary::parse,
+        STFT => signal::stft::parse,
         Scan => control::scan::parse,
         Scatter => slice::scatter::parse_elements,
         ScatterElements => slice::scatter::parse_elements,
@@ -157,6 +167,7 @@ rows! {
         StringConcat => text::strings::parse_concat,
         StringNormalizer => text::strings::parse_normalizer,
         StringSplit => text::strings::parse_split,
+        SwiGLU => elementwise::compose::parse_swiglu,
         TensorScatter => slice::scatter::parse_tensor,
         TfIdfVectorizer => text::tf_idf::parse,
         Tile => slice::tile::parse,
@@ -167,6 +178,9 @@ rows! {
         Unsqueeze => shape::reshape::parse_unsqueeze,
         Upsample => slice::resize::parse_upsample,
         Where => elementwise::where_::parse,
+    }
+    "ai.onnx.preview" {
+        FlexAttention => nn::flex_attention::parse,
     }
     "ai.onnx.preview.training" {
         Adagrad => training::optimizer::parse,

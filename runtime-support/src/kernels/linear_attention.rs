@@ -1,7 +1,7 @@
 //! LinearAttention and CausalConvWithState (opset 27): recurrences with a state that is carried from call to call.
 
 use crate::error::Fault;
-use crate::kernels::fmath::{exp, sigmoid};
+use crate::kernels::fmath::{exp, sigmoid, sqrt};
 use crate::kernels::num::Float;
 
 /// How LinearAttention's state changes with a token.
@@ -17,7 +17,8 @@ pub enum UpdateRule {
     GatedDelta,
 }
 
-/// LinearAttention: for each token the state (`dk, dv`, of each head of keys) changes by `rule`, then out = scale * qᵀ state.
+/// LinearAttention: for each token the state (`dk, dv`, of each head of keys) changes by `rule`, then out = scale * qᵀ state. A scale of 0 means
+/// one over the root of `dk`.
 ///
 /// `q` is `batch, len, q_heads * dk`, `k` `batch, len, kv_heads * dk`, `v` `batch, len, kv_heads * dv`, `past` and `present` `batch, kv_heads, dk, dv`.
 /// `decay` (logarithms) has `kv_heads` or `kv_heads * dk` elements a token, `beta` 1 or `kv_heads`. `scratch` has `dk * dv + dv` elements.
@@ -59,6 +60,7 @@ pub fn linear_attention<T: Float>(
     if !fits {
         return Err(Fault::Internal { what: "linear attention: lengths" });
     }
+    let scale = if scale == 0.0 { 1.0 / sqrt(dk as f64) } else { scale as f64 };
     let (state, token) = scratch.split_at_mut(dk * dv);
     let group = q_heads / kv_heads;
     for (b, h) in (0..batch).flat_map(|b| (0..kv_heads).map(move |h| (b, h))) {
@@ -94,7 +96,7 @@ pub fn linear_attention<T: Float>(
                 let query = &q[(t * q_heads + head) * dk..][..dk];
                 for (j, y) in out[(t * q_heads + head) * dv..][..dv].iter_mut().enumerate() {
                     let sum: f64 = query.iter().enumerate().map(|(i, q)| q.widen() * state[i * dv + j]).sum();
-                    *y = T::narrow(scale as f64 * sum);
+                    *y = T::narrow(scale * sum);
                 }
             }
         }

@@ -3,6 +3,7 @@
 pub mod arg_reduce;
 pub mod arith;
 pub mod attention;
+pub mod bits;
 pub mod cast;
 pub mod conv;
 pub mod copy;
@@ -38,6 +39,8 @@ pub mod recurrent;
 pub mod reduce;
 pub mod reduce_axes;
 pub mod reduce_f32;
+#[cfg(feature = "alloc")]
+pub mod regex;
 pub mod region;
 pub mod resize;
 pub mod rotary;

@@ -4,6 +4,7 @@
 
 use super::fmath;
 use super::num::{Acc, Float, Num};
+use crate::element::Bool;
 use crate::error::Fault;
 
 struct Generator(u64);
@@ -95,9 +96,102 @@ pub fn multinomial(out: &mut [i64], logits: &[f32], classes: usize, samples: usi
     Ok(())
 }
 
+/// The Mersenne Twister (MT19937, Matsumoto and Nishimura 1998), which the reference implementation of Dropout draws from.
+struct Twister {
+    state: [u32; 624],
+    next: usize,
+}
+
+impl Twister {
+    fn new(seed: u32) -> Self {
+        let mut state = [seed; 624];
+        for i in 1..624 {
+            let last = state[i - 1];
+            state[i] = 1_812_433_253u32.wrapping_mul(last ^ (last >> 30)).wrapping_add(i as u32);
+        }
+        Self { state, next: 624 }
+    }
+
+    fn refill(&mut self) {
+        for i in 0..624 {
+            let mixed = (self.state[i] & 0x8000_0000) | (self.state[(i + 1) % 624] & 0x7fff_ffff);
+            let odd = if mixed & 1 == 1 { 0x9908_b0df } else { 0 };
+            self.state[i] = self.state[(i + 397) % 624] ^ (mixed >> 1) ^ odd;
+        }
+        self.next = 0;
+    }
+
+    fn next(&mut self) -> u32 {
+        if self.next >= 624 {
+            self.refill();
+        }
+        let mut y = self.state[self.next];
+        self.next += 1;
+        y ^= y >> 11;
+        y ^= (y << 7) & 0x9d2c_5680;
+        y ^= (y << 15) & 0xefc6_0000;
+        y ^ (y >> 18)
+    }
+
+    /// In [0, 1), 53 random bits of two draws.
+    fn unit(&mut self) -> f64 {
+        let (high, low) = (self.next() >> 5, self.next() >> 6);
+        (high as f64 * 67_108_864.0 + low as f64) / (1u64 << 53) as f64
+    }
+}
+
+/// Dropout: if `training`, each element is zero with probability `ratio`, else scaled by `1 / (1 - ratio)`; `mask` says which are kept. A seed
+/// below 2^32 gives the mask that NumPy's `RandomState` gives.
+pub fn dropout<T: Float>(
+    out: &mut [T],
+    mask: &mut [Bool],
+    x: &[T],
+    ratio: &[f64],
+    training: &[Bool],
+    seed: i64,
+    seeded: bool,
+) -> Result<(), Fault> {
+    let (&[ratio], &[training]) = (ratio, training) else { return Err(Fault::Internal { what: "dropout: scalars" }) };
+    if out.len() != x.len() || mask.len() != x.len() {
+        return Err(Fault::Internal { what: "dropout: lengths" });
+    }
+    if training == Bool::from(false) || ratio == 0.0 {
+        out.copy_from_slice(x);
+        mask.fill(true.into());
+        return Ok(());
+    }
+    let mut random = Twister::new(if seeded { seed } else { fresh() as i64 } as u32);
+    let scale = 1.0 / (1.0 - ratio);
+    for ((y, kept), x) in out.iter_mut().zip(mask).zip(x) {
+        let keep = random.unit() >= ratio;
+        *kept = keep.into();
+        *y = T::narrow(if keep { x.widen() * scale } else { 0.0 });
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn twister() {
+        // Of the authors' reference code, and of `numpy.random.RandomState(0).uniform()`.
+        let mut random = Twister::new(5489);
+        assert_eq!([random.next(), random.next()], [3_499_211_612, 581_869_302]);
+        assert_eq!(Twister::new(0).unit(), 0.5488135039273248);
+    }
+
+    #[test]
+    fn dropout_keeps_the_mean() {
+        let (mut y, mut mask) = ([0f32; 10000], [Bool::from(false); 10000]);
+        dropout(&mut y, &mut mask, &[2.0; 10000], &[0.75], &[true.into()], 3, true).unwrap();
+        assert!(y.iter().zip(&mask).all(|(&y, &m)| y == if m == true.into() { 8.0 } else { 0.0 }));
+        let kept = y.iter().filter(|&&y| y != 0.0).count();
+        assert!((2300..2700).contains(&kept), "{kept}");
+        dropout(&mut y, &mut mask, &[2.0; 10000], &[0.75], &[false.into()], 3, true).unwrap();
+        assert!(y.iter().all(|&y| y == 2.0) && mask.iter().all(|&m| m == true.into()));
+    }
 
     #[test]
     fn moments_and_seeds() {

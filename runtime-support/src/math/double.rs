@@ -400,7 +400,26 @@ pub fn pow(x: f64, y: f64) -> f64 {
     if x.is_sign_negative() && odd { -magnitude } else { magnitude }
 }
 
+/// The product of `y` factors `a` where both are whole and it is below 2^53, so that powers of integers are exact.
+fn exact_power(a: f64, y: f64) -> Option<f64> {
+    const MOST: f64 = 9007199254740992.0;
+    if trunc(a) != a || trunc(y) != y || !(1.0..=53.0).contains(&y) || a >= MOST {
+        return None;
+    }
+    let mut product = a;
+    for _ in 1..y as u32 {
+        product *= a;
+        if product >= MOST {
+            return None;
+        }
+    }
+    Some(product)
+}
+
 fn power_of_magnitude(a: f64, y: f64) -> f64 {
+    if let Some(power) = exact_power(a, y) {
+        return power;
+    }
     let (l, l_low) = ln_precise(a);
     let near = l * y;
     if abs(near) >= 800.0 {
@@ -504,6 +523,9 @@ mod tests {
             let (x, y) = if i % 5 == 0 { (-x, y.trunc()) } else { (x, y) };
             let (got, expected) = (super::pow(x, y), x.powf(y));
             assert!(ulps(got, expected) <= 2.0, "{x:e}^{y:e}: {got:e}, not {expected:e}, {} ULP", ulps(got, expected));
+        }
+        for (x, y) in (2..200u64).flat_map(|x| (1..8).map(move |y| (x, y))) {
+            assert_eq!(super::pow(x as f64, y as f64), x.pow(y) as f64, "powers of integers are exact");
         }
         let special = [0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, 3.0, -3.0, 1e300, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
         for x in special {

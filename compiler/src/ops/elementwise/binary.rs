@@ -68,8 +68,50 @@ fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     }
     let [a, b] = inputs[..] else { return Err(OpError::invalid(format!("2 inputs are needed, {} are given", inputs.len()))) };
     let b = if cx.opset() < 7 { legacy_broadcast(cx, a, b)? } else { b };
-    let b = if f == BinaryFn::Pow { super::cast::like(cx, b, a)? } else { b };
+    if f == BinaryFn::Pow {
+        return power(cx, a, b).map(|v| vec![v]);
+    }
     cx.add(Binary { f }, &[a, b]).map(|v| vec![v])
+}
+
+/// ONNX `Pow`: the exponent has a dtype of its own since opset 12, the result that of the base. Computed in a dtype that holds both operands,
+/// so that no exponent is rounded to the base's dtype, and cast back as the reference does (floats to integers towards zero).
+fn power(cx: &mut Parse<'_>, a: ValueId, b: ValueId) -> Result<ValueId, OpError> {
+    let (base, exponent) = (cx.dtype(a)?, cx.dtype(b)?);
+    let values = cx.constant_of(b).and_then(|t| t.to_f64s());
+    let candidates = match (base.is_int(), exponent.is_int()) {
+        (true, true) => vec![base, DType::I64],
+        (true, false) => vec![DType::F64],
+        (false, _) if base == DType::F64 => vec![],
+        (false, _) => vec![base, DType::F32],
+    };
+    let compute = candidates.into_iter().find(|&d| d == exponent || holds(d, exponent, values.as_deref()));
+    let compute = compute.unwrap_or(if base.is_int() && exponent.is_int() { DType::I64 } else { DType::F64 });
+    let (x, y) = (super::cast::to(cx, a, compute)?, super::cast::to(cx, b, compute)?);
+    let power = cx.add(Binary { f: BinaryFn::Pow }, &[x, y])?;
+    super::cast::to(cx, power, base)
+}
+
+/// Whether a dtype holds all numbers of another, or at least these, exactly.
+fn holds(dtype: DType, other: DType, values: Option<&[f64]>) -> bool {
+    // The bits of the significand, and of the integers; how far a float's exponent reaches.
+    let bits = |d: DType| match d {
+        DType::F16 => Some((11, 5)),
+        DType::BF16 => Some((8, 8)),
+        DType::F32 => Some((24, 8)),
+        DType::F64 => Some((53, 11)),
+        _ => None,
+    };
+    let width = other.size() as u32 * 8 - u32::from(matches!(other, DType::I8 | DType::I16 | DType::I32 | DType::I64));
+    let each = |f: &dyn Fn(f64) -> bool| values.is_some_and(|v| v.iter().all(|&x| f(x)));
+    let small = |x: f64| x.trunc() == x && x.abs() <= 256.0;
+    match (bits(dtype), bits(other)) {
+        _ if dtype == DType::F32 && each(&|x| f64::from(x as f32) == x) => true,
+        (Some((own, reach)), Some((needed, far))) => (own >= needed && reach >= far) || each(&small),
+        (Some((own, _)), None) => own >= width || each(&small),
+        // Negative exponents are kept from unsigned bases.
+        (None, _) => each(&|x| x.trunc() == x && (0.0..128.0).contains(&x)),
+    }
 }
 
 /// `Min`, `Max` and `Sum` take any number of tensors.

@@ -1,6 +1,7 @@
 //! Elementwise operators that are others put together: `Clip`, `Mean`, `PRelu`, `Softsign`, `Gelu`.
 
 use super::binary::{Binary, BinaryFn};
+use super::parametric::{Parametric, ParametricFn};
 use super::unary::Unary;
 use crate::import::Parse;
 use crate::ir::ValueId;
@@ -80,4 +81,12 @@ pub fn parse_gelu(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     };
     let x = cx.input(0)?;
     cx.add(Unary { f }, &[x]).map(|v| vec![v])
+}
+
+/// ONNX `SwiGLU` (opset 28): `a sigmoid(alpha a) * b`.
+pub fn parse_swiglu(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let alpha = cx.float("alpha", 1.0)?;
+    let (a, b) = (cx.input(0)?, cx.input(1)?);
+    let gate = cx.add(Parametric { f: ParametricFn::Swish, alpha, beta: 0.0 }, &[a])?;
+    pair(cx, BinaryFn::Mul, gate, b).map(|v| vec![v])
 }

@@ -56,7 +56,7 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
         }
     }
     let scale = match cx.opt_float("scale")? {
-        Some(scale) => scale,
+        Some(scale) => Some(scale),
         None => default_scale(cx, q, q_heads)?,
     };
     let op = Attention {
@@ -88,14 +88,12 @@ fn by_heads(cx: &mut Parse<'_>, x: ValueId, heads: Option<i64>) -> Result<ValueI
     cx.add(Transpose { perm: vec![0, 2, 1, 3] }, &[split])
 }
 
-/// One over the root of the length of a query.
-fn default_scale(cx: &mut Parse<'_>, q: ValueId, heads: Option<i64>) -> Result<f32, OpError> {
+/// One over the root of the length of a query, if that is known when compiling.
+fn default_scale(cx: &mut Parse<'_>, q: ValueId, heads: Option<i64>) -> Result<Option<f32>, OpError> {
     let (shape, dims) = (cx.shape(q)?, cx.dims());
-    let len = shape.last().and_then(|&d| dims.value(d)).ok_or_else(|| {
-        OpError::unsupported("Attention without a scale where the size of a head is symbolic").help("give the dim a value with --dim")
-    })?;
+    let Some(len) = shape.last().and_then(|&d| dims.value(d)) else { return Ok(None) };
     let len = if shape.len() == 3 { len / heads.filter(|&h| h > 0).unwrap_or(1) } else { len };
-    Ok((1.0 / (len as f64).sqrt()) as f32)
+    Ok(Some((1.0 / (len as f64).sqrt()) as f32))
 }
 
 /// Inputs: queries, keys, values, and optional: a mask (added, or of truth values), how many positions of each sample are not padding, and the
@@ -106,8 +104,8 @@ pub struct Attention {
     pub q_heads: Option<i64>,
     /// Heads of keys and values of rank 3.
     pub kv_heads: Option<i64>,
-    /// The factor of the products.
-    pub scale: f32,
+    /// The factor of the products; `None`: one over the root of the length of a query, which only the run knows.
+    pub scale: Option<f32>,
     /// The soft cap of the scores; 0 for none.
     pub softcap: f32,
     /// Whether later positions are hidden.
@@ -267,7 +265,7 @@ impl Operator for Attention {
                 ("past", Arg::Usize(past)),
                 ("left", Arg::I64(dims.int(self.left))),
                 ("right", Arg::I64(dims.int(self.right))),
-                ("scale", Arg::F32(self.scale)),
+                ("scale", Arg::F32(self.scale.unwrap_or(f32::NAN))),
                 ("softcap", Arg::F32(self.softcap)),
             ],
         );

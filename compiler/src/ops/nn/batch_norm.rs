@@ -67,9 +67,9 @@ impl Operator for BatchNorm {
         if !self.spatial {
             (channels, inner) = (dims.mul(channels, inner), dims.int(1));
         }
-        // One kernel has one dtype: where the operands differ, all are computed in f32.
-        let same = (1..5).all(|i| cx.fact(i).is_ok_and(|f| f.dtype() == Some(x.dtype)));
-        let compute = if same { x.dtype } else { DType::F32 };
+        // One kernel has one dtype: where the operands differ, all are computed in one that holds each.
+        let dtypes = (1..5).filter_map(|i| cx.fact(i).ok().and_then(Fact::dtype));
+        let compute = dtypes.fold(x.dtype, |all, d| if d == all { all } else { super::norm::wider(all, d) });
         let x = cx.converted(x, compute)?;
         let mut params = Vec::new();
         for i in 1..5 {

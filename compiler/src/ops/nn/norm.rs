@@ -24,8 +24,17 @@ pub fn parse_rms(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
 }
 
 fn parse(cx: &mut Parse<'_>, rms: bool) -> Result<Vec<ValueId>, OpError> {
-    let (x, scale, bias) = (cx.input(0)?, cx.opt_input(1)?, cx.opt_input(2)?);
+    let (mut x, mut scale, bias) = (cx.input(0)?, cx.opt_input(1)?, cx.opt_input(2)?);
     let shape = cx.shape(x)?;
+    // The scale of an RMS norm may have another dtype than the input; the result has that of the scale.
+    let mut result = None;
+    if let (true, Some(given)) = (rms, scale)
+        && cx.dtype(given)? != cx.dtype(x)?
+    {
+        let compute = wider(cx.dtype(given)?, cx.dtype(x)?);
+        result = Some(cx.dtype(given)?);
+        (x, scale) = (cast::to(cx, x, compute)?, Some(cast::to(cx, given, compute)?));
+    }
     let axis = resolve_axis(cx.int("axis", -1)?, shape.len())?;
     let stash = match cx.int("stash_type", 1)? {
         1 => DType::F32,
@@ -44,6 +53,9 @@ fn parse(cx: &mut Parse<'_>, rms: bool) -> Result<Vec<ValueId>, OpError> {
         if let Some(late) = late {
             outputs[0] = cx.add(Binary { f }, &[outputs[0], late])?;
         }
+    }
+    if let Some(dtype) = result {
+        outputs[0] = cast::to(cx, outputs[0], dtype)?;
     }
     Ok(outputs)
 }
@@ -132,7 +144,7 @@ impl Operator for LayerNorm {
 }
 
 /// The dtype that holds both.
-fn wider(a: DType, b: DType) -> DType {
+pub(super) fn wider(a: DType, b: DType) -> DType {
     if a == DType::F64 || b == DType::F64 { DType::F64 } else { DType::F32 }
 }
 

@@ -1,5 +1,6 @@
 //! Operators that change or read shapes and leave elements as they are.
 
+pub mod bit_cast;
 pub mod diagonal;
 pub mod dims_of;
 pub mod expand;

@@ -1,4 +1,6 @@
 //! Operators on strings.
 
+pub mod regex;
+pub mod regex_match;
 pub mod strings;
 pub mod tf_idf;

@@ -1,8 +1,9 @@
 //! `GridSample` and `AffineGrid`.
 
 use crate::import::Parse;
-use crate::ir::{Fact, ValueId};
+use crate::ir::{DType, Fact, ValueId};
 use crate::lower::Lower;
+use crate::ops::elementwise::cast;
 use crate::ops::slice::{known_or_fresh, output_shape, read_ints, require_dims};
 use crate::ops::{Infer, OpError, Operator};
 use crate::program::Arg;
@@ -27,8 +28,18 @@ pub fn parse_sample(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     };
     let align = cx.flag("align_corners", false)?;
     let (x, grid) = (cx.input(0)?, cx.input(1)?);
-    let grid = crate::ops::elementwise::cast::like(cx, grid, x)?;
-    cx.add(GridSample { sampling: sampling.to_owned(), outside: outside.to_owned(), align }, &[x, grid]).map(|v| vec![v])
+    let (dtype, places) = (cx.dtype(x)?, cx.dtype(grid)?);
+    // The kernel has one dtype: one that holds the elements and the places.
+    let compute = match dtype {
+        _ if dtype == places => dtype,
+        DType::I64 | DType::U64 => return Err(OpError::unsupported(format!("GridSample of {dtype}, of which no float holds all numbers"))),
+        DType::F64 | DType::I32 | DType::U32 => DType::F64,
+        _ if places == DType::F64 => DType::F64,
+        _ => DType::F32,
+    };
+    let (x, grid) = (cast::to(cx, x, compute)?, cast::to(cx, grid, compute)?);
+    let y = cx.add(GridSample { sampling: sampling.to_owned(), outside: outside.to_owned(), align }, &[x, grid])?;
+    cast::to(cx, y, dtype).map(|v| vec![v])
 }
 
 /// ONNX `AffineGrid`.

@@ -32,6 +32,7 @@ pub fn attention_any<T: Float>(
     p: Attention,
     scores_mode: usize,
 ) -> Result<(), Fault> {
+    let p = p.scaled();
     p.check([out.len(), q.len(), k.len(), v.len()], mask.map(<[T]>::len), nonpad.map(<[i64]>::len))?;
     let wanted = p.batch * p.q_heads * p.q_len * p.kv_len;
     if scratch.len() != p.kv_len || !(scores.is_empty() || scores.len() == wanted) {

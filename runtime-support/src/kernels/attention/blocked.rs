@@ -55,6 +55,7 @@ pub fn attention(
     nonpad: Option<&[i64]>,
     p: Attention,
 ) -> Result<(), Fault> {
+    let p = p.scaled();
     p.check([out.len(), q.len(), k.len(), v.len()], mask.map(<[f32]>::len), nonpad.map(<[i64]>::len))?;
     let needed = scratch_len(p);
     // Rows of the output that overlap could not be written by several tasks.

@@ -12,6 +12,7 @@ pub use any::{attention_any, mask_from_bool};
 pub use blocked::{attention, scratch_len};
 
 use crate::error::Fault;
+use crate::kernels::fmath;
 
 /// The sizes and strides of an attention. All strides are in elements; `[batch, head, position]` for tensors, whose last axis is contiguous.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,13 +51,19 @@ pub struct Attention {
     pub left: i64,
     /// How many positions ahead a query sees, -1 for all.
     pub right: i64,
-    /// The factor of the products.
+    /// The factor of the products; NaN means one over the root of `qk_dim` (where the compiler does not know that).
     pub scale: f32,
     /// Scores become `softcap * tanh(score / softcap)`, unless it is 0.
     pub softcap: f32,
 }
 
 impl Attention {
+    /// The same with a scale that is a number.
+    fn scaled(self) -> Self {
+        let scale = if self.scale.is_nan() { (1.0 / fmath::sqrt(self.qk_dim as f64)) as f32 } else { self.scale };
+        Self { scale, ..self }
+    }
+
     /// The key positions that query position `i` of a sample may see, masks aside.
     #[inline]
     fn visible(&self, i: usize, nonpad: Option<i64>) -> (usize, usize) {
