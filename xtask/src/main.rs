@@ -7,6 +7,7 @@ mod fetch;
 mod manifest;
 mod models;
 mod support;
+mod tolerances;
 mod trial;
 
 use clap::{Parser, Subcommand};
