@@ -28,6 +28,7 @@ pub mod nonzero;
 pub mod norm;
 pub mod norm_f32;
 pub mod num;
+#[cfg(feature = "alloc")]
 pub mod object;
 pub mod pad;
 mod parallel;
@@ -45,12 +46,14 @@ pub mod region;
 pub mod resize;
 pub mod rotary;
 pub mod scatter;
+#[cfg(feature = "alloc")]
 pub mod sequence;
 pub mod shape;
 pub mod signal;
 pub mod slice;
 pub mod softmax;
 pub mod softmax_f32;
+#[cfg(feature = "alloc")]
 pub mod text;
 mod thin;
 pub mod tile;
