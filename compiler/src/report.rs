@@ -126,7 +126,7 @@ impl From<NodeError> for Diagnostic {
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = if self.unsupported { "not supported" } else { "error" };
-        write!(f, "{kind}: {}", clean_lines(&self.message))?;
+        f.write_str(&wrapped(&format!("{kind}: {}", self.message), 6))?;
         if let Some(place) = &self.place {
             write!(f, "\n  --> {place}")?;
         }
@@ -134,14 +134,41 @@ impl fmt::Display for Diagnostic {
             write!(f, "\n   |  {}", clean(fact))?;
         }
         if let Some(help) = &self.help {
-            write!(f, "\n   = help: {}", clean_lines(help))?;
+            write!(f, "\n   = {}", wrapped(&format!("help: {help}"), 11))?;
         }
         Ok(())
     }
 }
 
-fn clean_lines(text: &str) -> String {
-    text.lines().map(clean).collect::<Vec<_>>().join("\n      ")
+/// How wide a report's lines are at most, unless a word is wider.
+const WIDTH: usize = 110;
+
+/// A text of ours with texts of the model in it, in lines that are indented from the second on.
+fn wrapped(text: &str, indent: usize) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for (i, line) in text.lines().enumerate() {
+        for (j, word) in line.split(' ').enumerate() {
+            let word = clean(word);
+            let width = word.chars().count();
+            if (i, j) == (0, 0) {
+                column = width;
+            } else if j == 0 || column + 1 + width > WIDTH {
+                out.push('\n');
+                out.extend(std::iter::repeat_n(' ', indent));
+                column = indent + width;
+            } else {
+                out.push(' ');
+                column += 1 + width;
+            }
+            out.push_str(&word);
+        }
+        if out.len() > 4000 {
+            out.push('…');
+            break;
+        }
+    }
+    out
 }
 
 /// Everything that is wrong, in the order it was found.

@@ -60,7 +60,7 @@ def main():
         record(HERE / "recording.wav")
     with wave.open(str(HERE / "recording.wav")) as file:
         sound = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
-    session = onnxruntime.InferenceSession(Path(utils_vad.__file__).parent / "data/silero_vad_16k_op15.onnx")
+    session = onnxruntime.InferenceSession(Path(utils_vad.__file__).parent / "data/silero_vad.onnx")
     state, context = np.zeros((2, 1, 128), np.float32), np.zeros(CONTEXT, np.float32)
     probabilities = []
     for start in range(0, len(sound), WINDOW):

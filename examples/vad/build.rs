@@ -6,7 +6,9 @@ fn main() {
     // Of a file that is not there cargo would think that it changes all the time: the folder is watched instead.
     println!("cargo::rerun-if-changed=models");
     if std::path::Path::new(model).is_file() {
-        onnxc::Build::new().model(model).input_shape("input", [1, 576]).input_shape("state", [2, 1, 128]).compile();
+        // What the network remembers stays in the generated model: its output `stateN` is the next call's `state`.
+        let build = onnxc::Build::new().model(model).input_shape("input", [1, 576]).input_shape("state", [2, 1, 128]);
+        build.state("state", "stateN").compile();
         println!("cargo::rustc-cfg=fetched");
     }
 }

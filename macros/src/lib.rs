@@ -8,6 +8,7 @@
 mod arguments;
 
 use arguments::Arguments;
+use onnxc::Report;
 use onnxc::emit::{BlobPath, EmitOptions};
 use onnxc::generate::{Generated, compile_file};
 use proc_macro::TokenStream;
@@ -34,6 +35,10 @@ pub fn include_onnx(input: TokenStream) -> TokenStream {
 fn expand(arguments: &Arguments) -> Result<proc_macro2::TokenStream, String> {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
     let model = package.join(arguments.path.value());
+    if !model.is_file() {
+        let help = "the path is relative to the package's folder, the one of Cargo.toml";
+        return Err(format!("there is no file `{}`\n   = help: {help}", arguments.path.value()));
+    }
     let directory = blob_directory().map_err(|e| format!("no folder for the constants: {e}"))?;
     let emit = EmitOptions {
         weights: arguments.weights,
@@ -41,11 +46,17 @@ fn expand(arguments: &Arguments) -> Result<proc_macro2::TokenStream, String> {
         blob: BlobPath::InDir(directory.clone()),
         ..EmitOptions::default()
     };
-    let generated = compile_file(&model, &arguments.options, &emit).map_err(|report| report.to_string())?;
+    let generated = compile_file(&model, &arguments.options, &emit).map_err(|report| readable(&report, &package))?;
     write_blob(&generated, &directory).map_err(|e| format!("{}: {e}", directory.display()))?;
     let items: proc_macro2::TokenStream = generated.source.parse().map_err(|e| format!("internal error, please report it: {e}"))?;
     let watched = watch(&generated.read)?;
     Ok(quote!(#items #watched))
+}
+
+/// The report as rustc shows it: paths as the user wrote them.
+fn readable(report: &Report, package: &Path) -> String {
+    let folder = format!("{}/", package.display());
+    format!("onnxc cannot compile this model\n{report}").replace(&folder, "")
 }
 
 /// rustc rebuilds the crate when a file changes that an `include_bytes!` names; what is never used is not in the binary.

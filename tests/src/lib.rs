@@ -4,6 +4,8 @@
 //! that are expected of each room, and rewrites them when `ONNXC_BLESS=1`. [`mutate`] makes broken files of good ones.
 #![forbid(unsafe_code)]
 
+pub mod models;
 pub mod mutate;
+pub mod native;
 pub mod pages;
 pub mod text;

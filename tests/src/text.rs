@@ -139,12 +139,24 @@ impl Parser<'_> {
         word.to_owned()
     }
 
+    /// Text in quotes; `\n`, `\"` and `\\` are what they are elsewhere.
     fn string(&mut self) -> String {
         self.expect("\"");
-        let Some(end) = self.rest.find('"') else { self.fail("the string has no end") };
-        let (text, rest) = self.rest.split_at(end);
-        self.rest = &rest[1..];
-        text.replace("\\n", "\n")
+        let (mut text, mut chars) = (String::new(), self.rest.chars());
+        loop {
+            match chars.next() {
+                Some('"') => break,
+                Some('\\') => text.push(match chars.next() {
+                    Some('n') => '\n',
+                    Some(c) => c,
+                    None => self.fail("the string has no end"),
+                }),
+                Some(c) => text.push(c),
+                None => self.fail("the string has no end"),
+            }
+        }
+        self.rest = chars.as_str();
+        text
     }
 
     fn number(&mut self) -> String {
@@ -234,7 +246,12 @@ impl Parser<'_> {
 
     /// `[name] a, b = domain.Op <attribute = value> (x, y)`
     fn node(&mut self) -> NodeProto {
-        let name = if self.eat("[") {
+        let name = if self.peek("[\"") {
+            self.expect("[");
+            let name = self.string();
+            self.expect("]");
+            name
+        } else if self.eat("[") {
             let Some((name, rest)) = self.rest.split_once(']') else { self.fail("the name has no end") };
             self.rest = rest;
             name.to_owned()

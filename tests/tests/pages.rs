@@ -12,6 +12,16 @@ fn errors() {
 }
 
 #[test]
+fn passes() {
+    check("pass");
+}
+
+#[test]
+fn rooms() {
+    check("rooms");
+}
+
+#[test]
 fn runs() {
     check("run");
 }

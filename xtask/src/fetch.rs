@@ -30,9 +30,9 @@ const MODELS: [Model; 2] = [
     },
     Model {
         requirement: "silero-vad==6.2.3",
-        member: "silero_vad/data/silero_vad_16k_op15.onnx",
+        member: "silero_vad/data/silero_vad.onnx",
         target: "examples/vad/models/silero_vad.onnx",
-        bytes: 1289603,
+        bytes: 2327524,
     },
 ];
 

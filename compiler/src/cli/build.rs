@@ -1,7 +1,7 @@
 //! `onnxc build`: model → Rust source and a file of constants.
 
 use super::CompileArgs;
-use super::generate::generate;
+use super::generate::{dump, generate};
 use super::style::Spinner;
 use onnxc::emit::{BlobPath, EmitOptions, Weights};
 use onnxc::write::write_if_changed;
@@ -17,8 +17,11 @@ pub struct Build {
     /// The model
     model: PathBuf,
     /// The Rust file to write
-    #[arg(long, short)]
-    output: PathBuf,
+    #[arg(long, short, required_unless_present = "dump")]
+    output: Option<PathBuf>,
+    /// Instead of writing a file, print what leaves a room of the compiler: import, the name of a pass, passes, lower, memory, emit
+    #[arg(long, value_name = "ROOM")]
+    dump: Option<String>,
     /// How the constants get into the binary: embed (by the assembler: fast, one unsafe block) or bytes (by include_bytes!)
     #[arg(long, default_value = "embed")]
     weights: Weights,
@@ -35,7 +38,12 @@ pub struct Build {
 impl Build {
     /// Runs the command.
     pub fn run(&self) -> Result<ExitCode, String> {
-        let blob = blob_path(&self.output)?;
+        if let Some(room) = &self.dump {
+            print!("{}", dump(&self.model, &self.compile, room)?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let output = self.output.as_deref().ok_or("the option --output is missing")?;
+        let blob = blob_path(output)?;
         let options = EmitOptions {
             runtime_path: self.runtime_path.clone(),
             weights: self.weights,
@@ -48,15 +56,15 @@ impl Build {
         drop(spinner);
         let generated = generated?;
         let failed = |path: &Path, e: std::io::Error| format!("{}: {e}", path.display());
-        let folder = self.output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder).map_err(|e| failed(folder, e))?;
         if let Some(blob) = &generated.blob {
             let path = folder.join(&blob.file);
             write_if_changed(&path, &blob.bytes).map_err(|e| failed(&path, e))?;
         }
-        write_if_changed(&self.output, generated.source.as_bytes()).map_err(|e| failed(&self.output, e))?;
+        write_if_changed(output, generated.source.as_bytes()).map_err(|e| failed(output, e))?;
         let constants = generated.blob.as_ref().map_or(0, |b| b.bytes.len());
-        eprintln!("{}: {} lines, {constants} bytes of constants", self.output.display(), generated.source.lines().count());
+        eprintln!("{}: {} lines, {constants} bytes of constants", output.display(), generated.source.lines().count());
         Ok(ExitCode::SUCCESS)
     }
 }

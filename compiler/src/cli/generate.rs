@@ -2,7 +2,7 @@
 
 use super::CompileArgs;
 use onnxc::emit::{Blob, BlobPath, EmitOptions, emit};
-use onnxc::program::Program;
+use onnxc::program::{self, Program};
 use onnxc::{Model, memory, write};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -37,4 +37,30 @@ pub fn generate(model: &Path, args: &CompileArgs, mut options: EmitOptions) -> R
 /// The options for a module in the package of that folder, with its constants beside it.
 pub fn in_package(blob: &str) -> EmitOptions {
     EmitOptions { blob: BlobPath::InPackage(blob.to_owned()), ..EmitOptions::default() }
+}
+
+/// What leaves a room, as text.
+pub fn dump(model: &Path, args: &CompileArgs, room: &str) -> Result<String, String> {
+    let (mut found, mut rooms) = (None, Vec::new());
+    let parsed = Model::read(model).map_err(|e| e.to_string())?;
+    let program = onnxc::compile_watched(parsed, &args.options(), &mut |name, text| {
+        rooms.push(name.to_owned());
+        if name == room {
+            found = Some(text());
+        }
+    });
+    // What left a room counts even if a later one fails.
+    if let Some(text) = found {
+        return Ok(text);
+    }
+    let mut program = program.map_err(|e| e.to_string())?;
+    match room {
+        "memory" => Ok(memory::place(&program).to_string()),
+        "emit" => {
+            program::state::keep(&mut program, &args.options().states).map_err(|e| e.to_string())?;
+            let emitted = emit(&program, &memory::place(&program), &EmitOptions::default());
+            write::text(&emitted, &model.display().to_string(), "").map_err(|e| e.to_string())
+        }
+        _ => Err(format!("there is no room `{room}`: there are {}, memory, emit", rooms.join(", "))),
+    }
 }

@@ -19,6 +19,9 @@ pub struct Inspect {
     /// As JSON
     #[arg(long)]
     json: bool,
+    /// Print what leaves a room of the compiler instead: import, the name of a pass, passes, lower, memory, emit
+    #[arg(long, value_name = "ROOM", conflicts_with = "json")]
+    dump: Option<String>,
     #[command(flatten)]
     compile: CompileArgs,
 }
@@ -50,6 +53,10 @@ struct Compiled {
 impl Inspect {
     /// Runs the command.
     pub fn run(&self) -> Result<ExitCode, String> {
+        if let Some(room) = &self.dump {
+            print!("{}", super::generate::dump(&self.model, &self.compile, room)?);
+            return Ok(ExitCode::SUCCESS);
+        }
         let model = Model::read(&self.model).map_err(|e| e.to_string())?;
         let facts = self.facts(&model.proto)?;
         let compiled = self.compile(model);

@@ -66,8 +66,12 @@ impl Frame {
         inner
     }
 
-    /// Replaces the names by others for a function's body; returns the old ones.
-    pub fn swap_names(&mut self, names: HashMap<String, ValueId>) -> HashMap<String, ValueId> {
-        std::mem::replace(&mut self.names, names)
+    /// Replaces the names, and what is declared of them, by others for a function's body; returns the old ones.
+    pub fn swap_names(
+        &mut self,
+        names: HashMap<String, ValueId>,
+        hints: HashMap<String, Type>,
+    ) -> (HashMap<String, ValueId>, HashMap<String, Type>) {
+        (std::mem::replace(&mut self.names, names), std::mem::replace(&mut self.hints, hints))
     }
 }

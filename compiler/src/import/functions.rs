@@ -33,16 +33,17 @@ impl<'a> Import<'a> {
     /// Imports the body of a function in place of the node that calls it; returns the values of its outputs.
     pub(super) fn call_function(&mut self, function: &'a FunctionProto, node: &NodeProto, place: &Place) -> Result<Vec<ValueId>, Report> {
         let error = |message: String| Report::from(Diagnostic::error(message).place(place.clone()));
-        if self.calls.len() >= MAX_CALLS || self.calls.contains(&format!("{}:{}:{}", function.domain, function.name, function.overload)) {
-            return Err(error(format!("the function `{}` calls itself, or functions are nested too deep", function.name)));
+        let key = full_name(function);
+        if let Some(first) = self.calls.iter().position(|call| *call == key) {
+            let circle: Vec<&str> = self.calls[first..].iter().chain([&key]).map(String::as_str).collect();
+            return Err(error(format!("a function calls itself: {}", circle.join(" → "))));
+        }
+        if self.calls.len() >= MAX_CALLS {
+            return Err(error(format!("functions call functions more than {MAX_CALLS} deep")));
         }
         if node.input.len() > function.input.len() {
-            return Err(error(format!(
-                "the function `{}` takes {} inputs, {} are given",
-                function.name,
-                function.input.len(),
-                node.input.len()
-            )));
+            let (takes, given) = (function.input.len(), node.input.len());
+            return Err(error(format!("the function takes {takes} input{}, {given} are given", if takes == 1 { "" } else { "s" })));
         }
         let mut names = HashMap::new();
         for (formal, actual) in function.input.iter().zip(&node.input).filter(|(_, a)| !a.is_empty()) {
@@ -53,36 +54,34 @@ impl<'a> Import<'a> {
         let mut opsets = self.opsets.clone();
         opsets.extend(function.opset_import.iter().map(|o| (canonical_domain(&o.domain).to_owned(), o.version)));
         let opsets = std::mem::replace(&mut self.opsets, opsets);
-        let outer = self.top().swap_names(names);
+        let outer = self.top().swap_names(names, HashMap::new());
         let closed = std::mem::replace(&mut self.top().closed, true);
-        self.calls.push(format!("{}:{}:{}", function.domain, function.name, function.overload));
+        self.calls.push(key);
 
         let result = self.function_body(function, &attributes);
 
         self.calls.pop();
         self.top().closed = closed;
-        self.top().swap_names(outer);
+        self.top().swap_names(outer.0, outer.1);
         self.opsets = opsets;
         result
     }
 
     fn function_body(&mut self, function: &FunctionProto, attributes: &BTreeMap<&str, &AttributeProto>) -> Result<Vec<ValueId>, Report> {
         let nodes: Vec<NodeProto> = function.node.iter().map(|n| substitute(n, attributes)).collect();
-        let error = |message: String| Report::from(Diagnostic::error(message).place(Place::graph(&function.name)));
-        let order = super::order::topological(&nodes, |name| self.top_defines(name)).map_err(&error)?;
-        for index in order {
-            self.node(&nodes[index], index, &function.name)?;
-        }
-        let mut outputs = Vec::new();
-        for output in &function.output {
-            outputs.push(self.lookup(output).ok_or_else(|| error(format!("the output `{output}` is not made by any node")))?);
-        }
-        Ok(outputs)
+        self.nodes(&nodes, &function.name, Self::top_defines)?;
+        self.outputs(function.output.iter(), &function.name)
     }
 
     fn top_defines(&self, name: &str) -> bool {
         self.frames.last().is_some_and(|f| f.is_defined(name))
     }
+}
+
+/// `domain:name`, and the overload if there is one.
+fn full_name(function: &FunctionProto) -> String {
+    let overload = if function.overload.is_empty() { String::new() } else { format!(":{}", function.overload) };
+    format!("{}:{}{overload}", function.domain, function.name)
 }
 
 /// The values of a function's attributes in a call: the caller's, else the defaults.

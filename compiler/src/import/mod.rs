@@ -21,7 +21,7 @@ use crate::options::Options;
 use crate::report::{Diagnostic, Place, Report};
 use frame::Frame;
 use onnxc_proto::{ExternalFiles, GraphProto, ModelProto, NodeProto};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// How deep bodies may be nested.
 pub const MAX_DEPTH: usize = 24;
@@ -29,6 +29,10 @@ pub const MAX_DEPTH: usize = 24;
 pub const MAX_CALLS: usize = 32;
 /// How many nodes a model may have once its functions are inlined.
 pub const MAX_NODES: usize = 500_000;
+/// The newest opset of ai.onnx whose operators were looked at.
+pub const MAX_OPSET: i64 = 28;
+/// After so many errors the others are left for the next time.
+const MAX_REPORTED: usize = 10;
 
 /// Everything the import of one model shares.
 pub struct Import<'a> {
@@ -51,7 +55,12 @@ pub fn import(model: &ModelProto, files: ExternalFiles, options: &Options) -> Re
         opsets.insert(canonical_domain(&import.domain).to_owned(), import.version);
     }
     // A model without imports is from before opsets were versioned.
-    opsets.entry(String::new()).or_insert(1);
+    let opset = *opsets.entry(String::new()).or_insert(1);
+    if opset > MAX_OPSET {
+        let help = "export the model with an older opset, or use a newer onnxc";
+        let error = Diagnostic::unsupported(format!("opset {opset} of ai.onnx: this version of onnxc knows those up to {MAX_OPSET}"));
+        return Err(error.place(Place::graph(&graph.name)).help(help).into());
+    }
     let functions = Functions::new(&model.functions);
     crate::ops::table::check_known(graph, &functions, &opsets)?;
     let mut import = Import { opsets, functions, files, options, frames: Vec::new(), calls: Vec::new(), nodes: 0 };
@@ -67,20 +76,8 @@ impl Import<'_> {
     fn model_graph(&mut self, proto: &GraphProto) -> Result<Graph, Report> {
         let dims = Dims::default();
         let mut frame = Frame::new(Graph::new(&proto.name, &dims), proto);
-        let mut report = Report::default();
-        for initializer in &proto.initializer {
-            // An initializer that is also an input is a default that the caller may replace, since IR 4; before, all initializers are inputs.
-            match to_tensor(initializer.clone(), &mut self.files) {
-                Ok(tensor) => frame.define_const(&initializer.name, tensor),
-                Err(message) => report.push(Diagnostic::error(message).place(Place::graph(&proto.name))),
-            }
-        }
-        for sparse in &proto.sparse_initializer {
-            match tensors::sparse(sparse.clone(), &mut self.files) {
-                Ok((name, tensor)) => frame.define_const(&name, tensor),
-                Err(message) => report.push(Diagnostic::error(message).place(Place::graph(&proto.name))),
-            }
-        }
+        // An initializer that is also an input is a default that the caller may replace, since IR 4; before, all initializers are inputs.
+        let mut report = self.initializers(&mut frame, proto);
         for (i, input) in proto.input.iter().enumerate() {
             if frame.is_defined(&input.name) {
                 continue;
@@ -99,23 +96,71 @@ impl Import<'_> {
         Ok(frame.graph)
     }
 
+    /// Defines a graph's constants, except those that are defined already (a body's parameters); tells of those that cannot be read.
+    fn initializers(&mut self, frame: &mut Frame, proto: &GraphProto) -> Report {
+        let mut report = Report::default();
+        let dense = proto.initializer.iter().map(|t| (t.name.clone(), to_tensor(t.clone(), &mut self.files)));
+        let mut found: Vec<(String, Result<_, String>)> = dense.collect();
+        for sparse in &proto.sparse_initializer {
+            match tensors::sparse(sparse.clone(), &mut self.files) {
+                Ok((name, tensor)) => found.push((name, Ok(tensor))),
+                Err(message) => found.push((String::new(), Err(message))),
+            }
+        }
+        for (name, tensor) in found {
+            match tensor {
+                Ok(tensor) if !frame.is_defined(&name) => frame.define_const(&name, tensor),
+                Ok(_) => {}
+                Err(message) => report.push(Diagnostic::error(message).place(Place::graph(&proto.name))),
+            }
+        }
+        report
+    }
+
     /// Imports the nodes of a graph into the innermost frame; returns its outputs.
     fn body(&mut self, proto: &GraphProto) -> Result<Vec<(String, ValueId)>, Report> {
-        let order = order::topological(&proto.node, |name| self.is_visible(name))
-            .map_err(|message| Report::from(Diagnostic::error(message).place(Place::graph(&proto.name))))?;
+        self.nodes(&proto.node, &proto.name, Self::is_visible)?;
+        let names = proto.output.iter().map(|o| &o.name);
+        let values = self.outputs(names.clone(), &proto.name)?;
+        Ok(names.cloned().zip(values).collect())
+    }
+
+    /// Imports nodes into the innermost frame. What is wrong with one does not keep the others from being looked at, except those that need it.
+    fn nodes(&mut self, nodes: &[NodeProto], graph: &str, visible: fn(&Self, &str) -> bool) -> Result<(), Report> {
+        let order = order::topological(nodes, |name| visible(self, name)).map_err(|problems| {
+            let mut report = Report::default();
+            for problem in problems.into_iter().take(MAX_REPORTED) {
+                let node = &nodes[problem.node];
+                let error = Diagnostic::error(problem.message).place(Place::node(graph, problem.node, node, self.opset(&node.domain)));
+                report.push(Diagnostic { help: problem.help.map(str::to_owned), ..error });
+            }
+            report
+        })?;
+        let mut report = Report::default();
+        let mut missing: HashSet<&str> = HashSet::new();
         for index in order {
-            self.node(&proto.node[index], index, &proto.name)?;
+            let node = &nodes[index];
+            let mut used = BTreeSet::new();
+            order::used_names(node, &mut used);
+            let done = if used.iter().any(|name| missing.contains(name)) { Err(Report::default()) } else { self.node(node, index, graph) };
+            if let Err(found) = done {
+                found.diagnostics.into_iter().for_each(|d| report.push(d));
+                missing.extend(node.output.iter().map(String::as_str));
+            }
+            if report.diagnostics.len() >= MAX_REPORTED || self.nodes > MAX_NODES {
+                break;
+            }
         }
-        let mut outputs = Vec::new();
-        for output in &proto.output {
-            let value = self.lookup(&output.name).ok_or_else(|| {
-                Report::from(
-                    Diagnostic::error(format!("the output `{}` is not made by any node", output.name)).place(Place::graph(&proto.name)),
-                )
-            })?;
-            outputs.push((output.name.clone(), value));
-        }
-        Ok(outputs)
+        report.into_result()
+    }
+
+    /// The values of these names.
+    fn outputs<'n>(&mut self, names: impl Iterator<Item = &'n String>, graph: &str) -> Result<Vec<ValueId>, Report> {
+        let error = |name| {
+            let error = Diagnostic::error(format!("the output `{name}` is not made by any node")).place(Place::graph(graph));
+            Report::from(error.help(order::DAMAGED))
+        };
+        names.map(|name| self.lookup(name).ok_or_else(|| error(name))).collect()
     }
 
     fn is_visible(&self, name: &str) -> bool {
@@ -152,7 +197,7 @@ impl Import<'_> {
             return Err(Diagnostic::error(format!("the model has more than {MAX_NODES} nodes")).place(place).into());
         }
         let values = if let Some(function) = self.functions.find(node) {
-            self.call_function(function, node, &place)?
+            self.call_function(function, node, &place).map_err(|report| within(report, &place, "called by"))?
         } else {
             let mut parse = Parse::new(self, node, place.clone());
             let result = crate::ops::table::parse(&mut parse);
@@ -160,7 +205,7 @@ impl Import<'_> {
             match (result, nested) {
                 (Ok(values), _) => values,
                 // The error happened inside a body: it is already complete.
-                (Err(_), Some(report)) => return Err(report),
+                (Err(_), Some(report)) => return Err(within(report, &place, "inside")),
                 (Err(error), None) => return Err(Diagnostic::from_op(&error, place, facts).into()),
             }
         };
@@ -194,13 +239,7 @@ impl Import<'_> {
         for (input, fact) in proto.input.iter().zip(params) {
             frame.define_input(&input.name, fact.clone());
         }
-        for initializer in &proto.initializer {
-            if !frame.is_defined(&initializer.name) {
-                let tensor = to_tensor(initializer.clone(), &mut self.files)
-                    .map_err(|m| Report::from(Diagnostic::error(m).place(Place::graph(&proto.name))))?;
-                frame.define_const(&initializer.name, tensor);
-            }
-        }
+        self.initializers(&mut frame, proto).into_result()?;
         self.frames.push(frame);
         let outputs = self.body(proto);
         let frame = self.frames.pop();
@@ -208,6 +247,14 @@ impl Import<'_> {
         frame.graph.outputs = outputs;
         Ok((frame.graph, frame.captures))
     }
+}
+
+/// The report with a line on what is around each place, unless that is the place itself.
+fn within(mut report: Report, outer: &Place, how: &str) -> Report {
+    for diagnostic in report.diagnostics.iter_mut().filter(|d| d.place.as_ref() != Some(outer)) {
+        diagnostic.facts.push(format!("{how} {outer}"));
+    }
+    report
 }
 
 /// The declared type of a value, if it is one we know (used as a hint of the rank).

@@ -204,7 +204,7 @@ impl<'a> Parse<'a> {
         self.import.import_body(proto, params).map_err(|report| {
             let kind = if report.is_unsupported() { ErrorKind::Unsupported } else { ErrorKind::Invalid };
             let error = OpError { kind, ..OpError::invalid(report.to_string()) };
-            self.nested = Some(report);
+            self.nested.get_or_insert_default().diagnostics.extend(report.diagnostics);
             error
         })
     }

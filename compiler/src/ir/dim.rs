@@ -78,6 +78,8 @@ struct Table {
     exprs: Vec<Expr>,
     ids: HashMap<Expr, Dim>,
     symbols: Vec<SymbolInfo>,
+    /// Numbers below this are not used for fresh symbols any more.
+    next: usize,
 }
 
 /// The table of all dims of one compilation; a cheap handle, shared by its graphs and its program.
@@ -102,9 +104,35 @@ impl Dims {
 
     /// A new symbol that a step will bind; at least `min`.
     pub fn fresh(&self, min: i64) -> (Symbol, Dim) {
-        let index = self.0.borrow().symbols.len();
+        let index = {
+            let mut table = self.0.borrow_mut();
+            let index = table.symbols.len().max(table.next);
+            table.next = index + 1;
+            index
+        };
         let symbol = self.new_symbol(SymbolInfo { name: format!("u{index}"), source: Source::Step, min, max: i64::MAX });
         (symbol, self.symbol(symbol))
+    }
+
+    /// The symbol of that name that a step binds (`u3`), which is made if there is none yet: for texts.
+    pub(crate) fn numbered(&self, name: &str) -> Option<Symbol> {
+        let number = is_numbered(name)?;
+        let found = self.0.borrow().symbols.iter().position(|s| s.source == Source::Step && s.name == name);
+        Some(found.map_or_else(
+            || {
+                let next = self.0.borrow().next.max(number.saturating_add(1));
+                self.0.borrow_mut().next = next;
+                self.new_symbol(SymbolInfo { name: name.to_owned(), source: Source::Step, min: 0, max: i64::MAX })
+            },
+            |i| Symbol(i as u32),
+        ))
+    }
+
+    /// Changes the bounds of a symbol: for texts, before anything is made of it.
+    pub(crate) fn set_bounds(&self, symbol: Symbol, min: i64, max: i64) {
+        if let Some(info) = self.0.borrow_mut().symbols.get_mut(symbol.index()) {
+            (info.min, info.max) = (min, max);
+        }
     }
 
     fn new_symbol(&self, info: SymbolInfo) -> Symbol {
@@ -450,7 +478,12 @@ impl Dims {
 
     /// The dim as text.
     pub fn show(&self, dim: Dim) -> Shown<'_> {
-        Shown { dims: self, dim }
+        Shown { dims: self, dim, quoted: false }
+    }
+
+    /// The dim as text that parses back: names that are no identifiers are in quotes.
+    pub fn quoted(&self, dim: Dim) -> Shown<'_> {
+        Shown { dims: self, dim, quoted: true }
     }
 }
 
@@ -458,29 +491,28 @@ impl Dims {
 pub struct Shown<'a> {
     dims: &'a Dims,
     dim: Dim,
+    quoted: bool,
 }
 
 impl fmt::Display for Shown<'_> {
+    /// Terms are in the order of their texts, so that the text does not depend on which dims were made first.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let expr = self.dims.expr(self.dim);
-        for (i, (atoms, coefficient)) in expr.terms.iter().enumerate() {
+        let mut terms: Vec<(String, i64)> = expr.terms.iter().map(|(atoms, coefficient)| (self.product(atoms), *coefficient)).collect();
+        terms.sort_unstable();
+        for (i, (product, coefficient)) in terms.iter().enumerate() {
             match (i, *coefficient < 0) {
                 (0, false) => {}
                 (0, true) => f.write_str("-")?,
                 (_, false) => f.write_str(" + ")?,
                 (_, true) => f.write_str(" - ")?,
             }
-            if coefficient.unsigned_abs() != 1 {
-                write!(f, "{}*", coefficient.unsigned_abs())?;
-            }
-            for (j, &atom) in atoms.iter().enumerate() {
-                if j > 0 {
-                    f.write_str("*")?;
-                }
-                self.atom(f, atom)?;
+            match coefficient.unsigned_abs() {
+                1 => f.write_str(product)?,
+                n => write!(f, "{n}*{product}")?,
             }
         }
-        match (expr.terms.is_empty(), expr.constant) {
+        match (terms.is_empty(), expr.constant) {
             (true, c) => write!(f, "{c}"),
             (false, 0) => Ok(()),
             (false, c) if c > 0 => write!(f, " + {c}"),
@@ -490,15 +522,41 @@ impl fmt::Display for Shown<'_> {
 }
 
 impl Shown<'_> {
-    fn atom(&self, f: &mut fmt::Formatter<'_>, atom: Atom) -> fmt::Result {
-        let show = |d| self.dims.show(d);
+    fn product(&self, atoms: &[Atom]) -> String {
+        let mut texts: Vec<String> = atoms.iter().map(|&a| self.atom(a)).collect();
+        texts.sort_unstable();
+        texts.join("*")
+    }
+
+    fn atom(&self, atom: Atom) -> String {
+        let show = |dim| Shown { dim, ..*self }.to_string();
+        let sorted = |name: &str, a: Dim, b: Dim| {
+            let (a, b) = (show(a), show(b));
+            if a <= b { format!("{name}({a}, {b})") } else { format!("{name}({b}, {a})") }
+        };
         match atom {
-            Atom::Symbol(s) => f.write_str(&self.dims.info(s).name),
-            Atom::FloorDiv(a, b) => write!(f, "div({}, {})", show(a), show(b)),
-            Atom::Min(a, b) => write!(f, "min({}, {})", show(a), show(b)),
-            Atom::Max(a, b) => write!(f, "max({}, {})", show(a), show(b)),
-            Atom::Broadcast(a, b) => write!(f, "broadcast({}, {})", show(a), show(b)),
+            Atom::Symbol(s) if self.quoted => self.dims.info(s).quoted(),
+            Atom::Symbol(s) => self.dims.info(s).name,
+            Atom::FloorDiv(a, b) => format!("div({}, {})", show(a), show(b)),
+            Atom::Min(a, b) => sorted("min", a, b),
+            Atom::Max(a, b) => sorted("max", a, b),
+            Atom::Broadcast(a, b) => sorted("broadcast", a, b),
         }
+    }
+}
+
+/// Whether a name is one that [`Dims::fresh`] gives: `u3`.
+fn is_numbered(name: &str) -> Option<usize> {
+    name.strip_prefix('u').filter(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()
+}
+
+impl SymbolInfo {
+    /// The name, in quotes if it is no identifier, or if it is an input's dim that looks like a step's.
+    pub fn quoted(&self) -> String {
+        let start = self.name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        let plain = start && self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let taken = self.source == Source::Entry && is_numbered(&self.name).is_some();
+        if plain && !taken { self.name.clone() } else { format!("{:?}", self.name) }
     }
 }
 

@@ -159,12 +159,17 @@ impl fmt::Display for ShownFact<'_> {
 
 /// A type as text.
 pub fn show_type(ty: &Type, dims: &Dims) -> String {
+    type_text(ty, &|d| dims.show(d).to_string())
+}
+
+/// A type as text, with dims as they are shown by `dim`.
+pub fn type_text(ty: &Type, dim: &dyn Fn(Dim) -> String) -> String {
     match ty {
         Type::Tensor(dtype, None) => format!("{dtype}[..]"),
-        Type::Tensor(dtype, Some(shape)) => format!("{dtype}[{}]", show_dims(shape, dims)),
-        Type::Sequence(inner) => format!("seq({})", show_type(inner, dims)),
-        Type::Optional(inner) => format!("optional({})", show_type(inner, dims)),
-        Type::Map(key, value) => format!("map({key}, {})", show_type(value, dims)),
+        Type::Tensor(dtype, Some(shape)) => format!("{dtype}[{}]", shape.iter().map(|&d| dim(d)).collect::<Vec<_>>().join(", ")),
+        Type::Sequence(inner) => format!("seq({})", type_text(inner, dim)),
+        Type::Optional(inner) => format!("optional({})", type_text(inner, dim)),
+        Type::Map(key, value) => format!("map({key}, {})", type_text(value, dim)),
     }
 }
 

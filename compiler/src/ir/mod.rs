@@ -5,6 +5,7 @@ pub mod dim;
 pub mod dtype_text;
 pub mod fact;
 pub mod graph;
+pub mod parse;
 pub mod tensor;
 pub mod text;
 

@@ -130,6 +130,32 @@ impl Tensor {
         (self.len() == 1).then(|| self.to_f64s())?.map(|v| v[0])
     }
 
+    /// The scalar that all elements are, bit by bit, if there are any and they are all the same.
+    pub fn splat(&self) -> Option<Self> {
+        let data = match &self.data {
+            Data::Bytes(bytes) => {
+                let size = self.dtype.size().max(1);
+                let first = bytes.get(..size)?;
+                bytes.chunks(size).all(|element| element == first).then(|| Data::Bytes(bytes.slice(..size)))?
+            }
+            Data::Strings(strings) => {
+                let first = strings.first()?;
+                strings.iter().all(|s| s == first).then(|| Data::Strings(Arc::new(vec![first.clone()])))?
+            }
+        };
+        Some(Self { dtype: self.dtype, shape: Vec::new(), data })
+    }
+
+    /// A tensor all of whose elements are that scalar; `None` if it is no scalar or the size overflows.
+    pub fn filled(scalar: &Self, shape: &[usize]) -> Option<Self> {
+        let n = count(shape).filter(|_| scalar.len() == 1)?;
+        let data = match &scalar.data {
+            Data::Bytes(one) => Data::Bytes(Bytes::from(one.repeat(n))),
+            Data::Strings(one) => Data::Strings(Arc::new(vec![one[0].clone(); n])),
+        };
+        Some(Self { dtype: scalar.dtype, shape: shape.to_vec(), data })
+    }
+
     /// The same elements in another shape; `None` if the counts differ.
     pub fn reshaped(&self, shape: Vec<usize>) -> Option<Self> {
         (count(&shape) == Some(self.len())).then(|| Self { shape, ..self.clone() })

@@ -98,9 +98,15 @@ pub trait Operator {
         Vec::new()
     }
 
-    /// The bodies of control flow, to be changed.
+    /// The bodies of control flow, to be changed; the node is to be inferred again then.
     fn bodies_mut(&mut self) -> Vec<&mut Graph> {
         Vec::new()
+    }
+
+    /// Puts back what is not among the serialized attributes, when a graph is read from its text: the bodies, and what inference found, of
+    /// which `outputs` are the facts.
+    fn restore(&mut self, _cx: &Infer<'_>, _bodies: Vec<Graph>, _outputs: &[Fact]) -> Result<(), OpError> {
+        Ok(())
     }
 }
 
@@ -167,6 +173,10 @@ impl Op {
     /// See [`Operator::bodies_mut`].
     pub fn bodies_mut(&mut self) -> Vec<&mut Graph> {
         self.operator_mut().bodies_mut()
+    }
+    /// See [`Operator::restore`].
+    pub fn restore(&mut self, cx: &Infer<'_>, bodies: Vec<Graph>, outputs: &[Fact]) -> Result<(), OpError> {
+        self.operator_mut().restore(cx, bodies, outputs)
     }
 }
 

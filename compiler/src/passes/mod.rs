@@ -40,9 +40,28 @@ pub const PASSES: &[Pass] = &[
 /// Runs all passes; `watch` sees the graph after each.
 pub fn run(mut graph: Graph, watch: &mut dyn FnMut(&str, &Graph)) -> Result<Graph, NodeError> {
     for pass in PASSES {
-        graph = (pass.run)(&graph)?;
+        graph = apply(pass, &graph)?;
         verify::verify(&graph)?;
         watch(pass.name, &graph);
     }
     Ok(graph)
+}
+
+/// One pass over a graph and, before it, over the bodies of its If and Loop nodes, however deep.
+pub fn apply(pass: &Pass, graph: &Graph) -> Result<Graph, NodeError> {
+    if graph.nodes.iter().all(|(_, node)| node.op.bodies().is_empty()) {
+        return (pass.run)(graph);
+    }
+    let inside = graph.rebuild(None, &mut |new, old, id, inputs| {
+        let mut node = old.nodes[id].clone();
+        let bodies = node.op.bodies_mut();
+        if bodies.is_empty() {
+            return Ok(None);
+        }
+        for body in bodies {
+            *body = apply(pass, body)?;
+        }
+        old.copy_node_into(new, &node, inputs).map(Some)
+    })?;
+    (pass.run)(&inside)
 }

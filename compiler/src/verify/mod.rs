@@ -3,6 +3,7 @@
 //! - Every input of a node, and every output of the graph, is a value of the graph that is defined before it is used.
 //! - A value's definition points back at it: input numbers, node outputs.
 //! - A constant's fact holds its contents.
+//! - The bodies of If and Loop keep them too.
 //! - Inferring a node again from the facts of its inputs gives the dtypes, ranks and constant dims that its outputs' facts say.
 
 use crate::ir::dim::Dims;
@@ -37,6 +38,7 @@ pub fn verify(graph: &Graph) -> Result<(), NodeError> {
             )?;
             defined[output.index()] = true;
         }
+        node.op.bodies().into_iter().try_for_each(verify)?;
         facts(graph, node)?;
     }
     graph.outputs.iter().try_for_each(|(name, v)| check(known(&defined, *v), graph, None, &format!("output `{name}` is not defined")))
@@ -53,9 +55,6 @@ fn check(holds: bool, graph: &Graph, node: Option<&Node>, what: &str) -> Result<
 
 /// Infers a node again and compares.
 fn facts(graph: &Graph, node: &Node) -> Result<(), NodeError> {
-    if !node.op.bodies().is_empty() {
-        return Ok(());
-    }
     let inputs = node.inputs.iter().map(|v| v.map(|v| graph.fact(v))).collect();
     let mut infer = Infer::new(&graph.dims, inputs);
     let Ok(again) = node.op.clone().infer(&mut infer) else {

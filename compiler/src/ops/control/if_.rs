@@ -2,6 +2,7 @@
 
 use super::trap;
 use crate::import::Parse;
+use crate::ir::fact::show_type;
 use crate::ir::{DType, Fact, Graph, NodeError, Type, ValueId};
 use crate::lower::{Lower, Place};
 use crate::ops::{ErrorKind, Infer, OpError, Operator};
@@ -67,8 +68,15 @@ impl Operator for If {
             (Err(why), Ok(otherwise)) if why.kind == ErrorKind::Invalid => (trap::in_place_of(&self.then, &otherwise, &why)?, otherwise),
             (then, otherwise) => (then?, otherwise?),
         };
-        let pairs = self.then.outputs.iter().zip(&self.otherwise.outputs);
-        pairs.map(|(a, b)| merge(&self.then.fact(a.1).ty, &self.otherwise.fact(b.1).ty, cx).map(Fact::of)).collect()
+        let pairs = self.then.outputs.iter().zip(&self.otherwise.outputs).enumerate();
+        let merged = pairs.map(|(i, (a, b))| {
+            let (x, y) = (&self.then.fact(a.1).ty, &self.otherwise.fact(b.1).ty);
+            merge(x, y, cx).map(Fact::of).ok_or_else(|| {
+                let (x, y) = (show_type(x, cx.dims), show_type(y, cx.dims));
+                OpError::invalid(format!("the branches give different types as output {i}: `{}` is {x}, `{}` is {y}", a.0, b.0))
+            })
+        });
+        merged.collect()
     }
 
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
@@ -87,6 +95,12 @@ impl Operator for If {
     fn bodies_mut(&mut self) -> Vec<&mut Graph> {
         vec![&mut self.then, &mut self.otherwise]
     }
+
+    fn restore(&mut self, _cx: &Infer<'_>, bodies: Vec<Graph>, _outputs: &[Fact]) -> Result<(), OpError> {
+        let bodies = <[Graph; 2]>::try_from(bodies).map_err(|_| OpError::invalid("an If has two bodies"))?;
+        [self.then, self.otherwise] = bodies;
+        Ok(())
+    }
 }
 
 /// The body again, inferred from these facts of its inputs; as it is where they are the same.
@@ -103,9 +117,10 @@ pub fn in_body(e: NodeError) -> OpError {
     OpError { message: format!("in the body, at node `{}` ({}): {}", e.origin.node, e.origin.operator, e.error.message), ..e.error }
 }
 
-/// A type that holds values of both: dims that differ become new symbols.
-pub fn merge(a: &Type, b: &Type, cx: &Infer<'_>) -> Result<Type, OpError> {
-    Ok(match (a, b) {
+/// A type that holds values of both, if there is one: dims that differ become new symbols.
+pub fn merge(a: &Type, b: &Type, cx: &Infer<'_>) -> Option<Type> {
+    let merged = |x, y| merge(x, y, cx).map(Box::new);
+    Some(match (a, b) {
         (Type::Tensor(x, s), Type::Tensor(y, t)) if x == y => Type::Tensor(
             *x,
             match (s, t) {
@@ -115,10 +130,10 @@ pub fn merge(a: &Type, b: &Type, cx: &Infer<'_>) -> Result<Type, OpError> {
                 _ => None,
             },
         ),
-        (Type::Sequence(x), Type::Sequence(y)) => Type::Sequence(Box::new(merge(x, y, cx)?)),
-        (Type::Optional(x), Type::Optional(y)) => Type::Optional(Box::new(merge(x, y, cx)?)),
-        (Type::Map(k, x), Type::Map(l, y)) if k == l => Type::Map(*k, Box::new(merge(x, y, cx)?)),
-        _ => return Err(OpError::invalid("the branches give values of different types")),
+        (Type::Sequence(x), Type::Sequence(y)) => Type::Sequence(merged(x, y)?),
+        (Type::Optional(x), Type::Optional(y)) => Type::Optional(merged(x, y)?),
+        (Type::Map(k, x), Type::Map(l, y)) if k == l => Type::Map(*k, merged(x, y)?),
+        _ => return None,
     })
 }
 

@@ -6,6 +6,7 @@
 use super::if_::{in_body, merge};
 use crate::import::Parse;
 use crate::ir::dim::Dim;
+use crate::ir::fact::show_type;
 use crate::ir::{DType, Fact, Graph, Tensor, Type, ValueId};
 use crate::lower::{Lower, Operand, Place};
 use crate::ops::{Infer, OpError, Operator};
@@ -25,7 +26,10 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let general = facts.iter().map(|f| Fact::of(generalize(&f.ty, &dims))).collect();
     let (body, captures) = match cx.body(proto, &params(general)) {
         Ok(body) => body,
-        Err(_) => cx.body(proto, &params(facts.iter().map(|f| Fact::of(f.ty.clone())).collect()))?,
+        Err(_) => {
+            cx.forget_nested();
+            cx.body(proto, &params(facts.iter().map(|f| Fact::of(f.ty.clone())).collect()))?
+        }
     };
     let inputs: Vec<Option<ValueId>> = [trips, condition].into_iter().chain(initial.iter().chain(&captures).copied().map(Some)).collect();
     cx.add_n(Loop::new(body, facts.len()), &inputs)
@@ -87,6 +91,14 @@ impl Loop {
         self.found.as_ref().ok_or_else(|| OpError::invalid("internal error: a loop that was not inferred"))
     }
 
+    /// The number of trips: known before, if only the count ends the loop; else the counter.
+    fn count(&self, cx: &Infer<'_>, body: &Graph, counter: Dim) -> Dim {
+        match cx.elements(0).and_then(|e| e.first().copied().flatten()) {
+            Some(trips) if self.counts_only(cx, body) => cx.dims.max(trips, cx.int(0)),
+            _ => counter,
+        }
+    }
+
     /// Whether the loop can only end by its count.
     fn counts_only(&self, cx: &Infer<'_>, body: &Graph) -> bool {
         let truth = |t: &Tensor| t.bytes().first().is_some_and(|&b| b != 0);
@@ -120,11 +132,7 @@ impl Operator for Loop {
                 break body;
             }
         };
-        let trips = cx.elements(0).and_then(|e| e.first().copied().flatten());
-        let count = match trips {
-            Some(trips) if self.counts_only(cx, &body) => cx.dims.max(trips, cx.int(0)),
-            _ => counter,
-        };
+        let count = self.count(cx, &body, counter);
         let mut facts: Vec<Fact> = carried.iter().cloned().map(Fact::of).collect();
         // A dim of a stacked value that is made of the loop's own symbols means something else once they have moved on.
         let lasting = |d: &Dim| if cx.dims.symbols_of(*d).iter().any(|s| s.index() >= outer_symbols) { cx.fresh() } else { *d };
@@ -177,6 +185,29 @@ impl Operator for Loop {
 
     fn bodies(&self) -> Vec<&Graph> {
         vec![self.found.as_ref().map_or(&self.general, |f| &f.body)]
+    }
+
+    fn bodies_mut(&mut self) -> Vec<&mut Graph> {
+        // From here on the body for these inputs is the one that inference starts from.
+        if let Some(found) = self.found.take() {
+            self.general = found.body;
+        }
+        vec![&mut self.general]
+    }
+
+    fn restore(&mut self, cx: &Infer<'_>, bodies: Vec<Graph>, outputs: &[Fact]) -> Result<(), OpError> {
+        let [body] = <[Graph; 1]>::try_from(bodies).map_err(|_| OpError::invalid("a Loop has one body"))?;
+        let counter = body.inputs.first().and_then(|&v| body.fact(v).as_elements(cx.dims)?.first().copied()?);
+        let counter =
+            counter.ok_or_else(|| OpError::invalid("the first input of a Loop's body is the counter: a scalar that is a symbol"))?;
+        let carried: Vec<Type> = outputs.iter().take(self.carried).map(|f| f.ty.clone()).collect();
+        if carried.len() < self.carried || body.outputs.len() <= self.carried {
+            return Err(OpError::invalid(format!("the body must give a condition and {} carried values", self.carried)));
+        }
+        let count = self.count(cx, &body, counter);
+        self.general = body.clone();
+        self.found = Some(Found { body, carried, counter, count });
+        Ok(())
     }
 }
 
@@ -255,7 +286,10 @@ fn widen(start: &Type, end: &Type, cx: &Infer<'_>, widened: &mut Vec<Dim>) -> Re
         (Type::Optional(x), Type::Optional(y)) => Ok(Type::Optional(Box::new(widen(x, y, cx, widened)?))),
         // What is there counts as an optional that holds it.
         (Type::Optional(x), Type::Sequence(_)) => Ok(Type::Optional(Box::new(widen(x, end, cx, widened)?))),
-        _ => merge(start, end, cx),
+        _ => merge(start, end, cx).ok_or_else(|| {
+            let (start, end) = (show_type(start, cx.dims), show_type(end, cx.dims));
+            OpError::invalid(format!("a carried value changes its type: a trip starts with {start} and ends with {end}"))
+        }),
     }
 }
 

@@ -34,6 +34,11 @@ impl Operator for Trap {
         cx.step(Action::Require(Condition::Equal(zero, one)));
         Ok(())
     }
+
+    fn restore(&mut self, _cx: &Infer<'_>, _bodies: Vec<Graph>, outputs: &[Fact]) -> Result<(), OpError> {
+        self.types = outputs.iter().map(|f| f.ty.clone()).collect();
+        Ok(())
+    }
 }
 
 /// A body that gives values of the types that `other` gives, and never gets there.

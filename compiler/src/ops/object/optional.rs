@@ -2,7 +2,7 @@
 
 use super::taken;
 use crate::import::Parse;
-use crate::ir::{DType, Fact, Tensor, Type, ValueId};
+use crate::ir::{DType, Fact, Graph, Tensor, Type, ValueId};
 use crate::lower::Lower;
 use crate::ops::slice::output_shape;
 use crate::ops::{Infer, OpError, Operator};
@@ -82,6 +82,13 @@ impl Operator for Optional {
 
     fn folds(&self) -> bool {
         false
+    }
+
+    fn restore(&mut self, _cx: &Infer<'_>, _bodies: Vec<Graph>, outputs: &[Fact]) -> Result<(), OpError> {
+        if let (Self::None { ty }, Some(Type::Optional(inner))) = (self, outputs.first().map(|f| &f.ty)) {
+            *ty = Some((**inner).clone());
+        }
+        Ok(())
     }
 
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
