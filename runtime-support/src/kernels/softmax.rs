@@ -8,15 +8,21 @@ use crate::error::Fault;
 
 /// e^(x - max) / sum along the axis. A row of minus infinities gives NaN, as in numpy.
 pub fn softmax<T: Float>(out: &mut [T], x: &[T], outer: usize, axis: usize, inner: usize) -> Result<(), Fault> {
-    lines(out, x, [outer, axis, inner], |top, sum, v| fmath::exp(v - top) / sum)
+    lines(out, x, [outer, axis, inner], |sum, v| rounded::<T>(fmath::exp(v)) / sum)
 }
 
 /// x - max - ln(sum of e^(x - max)) along the axis.
 pub fn log_softmax<T: Float>(out: &mut [T], x: &[T], outer: usize, axis: usize, inner: usize) -> Result<(), Fault> {
-    lines(out, x, [outer, axis, inner], |top, sum, v| (v - top) - fmath::ln(sum))
+    lines(out, x, [outer, axis, inner], |sum, v| v - rounded::<T>(fmath::ln(sum)))
 }
 
-fn lines<T: Float>(out: &mut [T], x: &[T], [outer, axis, inner]: [usize; 3], value: impl Fn(f64, f64, f64) -> f64) -> Result<(), Fault> {
+/// The nearest number of the type.
+fn rounded<T: Float>(x: f64) -> f64 {
+    T::narrow(x).widen()
+}
+
+/// Each intermediate result is rounded to the type, as the reference does: `value` takes the sum of e^(x - max) and x - max.
+fn lines<T: Float>(out: &mut [T], x: &[T], [outer, axis, inner]: [usize; 3], value: impl Fn(f64, f64) -> f64) -> Result<(), Fault> {
     if x.len() != outer * axis * inner || out.len() != x.len() {
         return Err(Fault::Internal { what: "softmax: lengths" });
     }
@@ -27,9 +33,10 @@ fn lines<T: Float>(out: &mut [T], x: &[T], [outer, axis, inner]: [usize; 3], val
         for i in 0..inner {
             let line = || x[i..].iter().step_by(inner).map(|v| v.widen());
             let top = line().fold(f64::NEG_INFINITY, |a, v| if v > a || v.is_nan() { v } else { a });
-            let sum: f64 = line().map(|v| fmath::exp(v - top)).sum();
+            let below = |v: f64| rounded::<T>(v - top);
+            let sum = rounded::<T>(line().map(|v| rounded::<T>(fmath::exp(below(v)))).sum());
             for (y, v) in out[i..].iter_mut().step_by(inner).zip(line()) {
-                *y = T::narrow(value(top, sum, v));
+                *y = T::narrow(value(sum, below(v)));
             }
         }
     }
@@ -57,6 +64,18 @@ pub fn hardmax<T: Float>(out: &mut [T], x: &[T], outer: usize, axis: usize, inne
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn halves_are_rounded_at_each_step() {
+        use crate::float::F16;
+        let x = [0.0f32, 0.3, 1.0].map(F16::from_f32);
+        let mut y = x;
+        softmax(&mut y, &x, 1, 3, 1).unwrap();
+        let half = |v: f64| F16::from_f64(v).to_f32() as f64;
+        let e: [f64; 3] = [-1.0, half(half(0.3) - 1.0), 0.0].map(|v: f64| half(v.exp()));
+        let sum = half(e[0] + e[1] + e[2]);
+        assert_eq!(y, e.map(|e| F16::from_f64(e / sum)));
+    }
 
     #[test]
     fn columns_and_rows() {

@@ -6,6 +6,8 @@
 use crate::import::Parse;
 use crate::ir::{DType, Dim, Fact, Tensor, ValueId};
 use crate::lower::{Lower, Operand, loop_nest};
+use crate::ops::elementwise::binary::{Binary, BinaryFn};
+use crate::ops::elementwise::cast;
 use crate::ops::nn::epilogue::Epilogue;
 use crate::ops::{Infer, OpError, Operator};
 use crate::program::Arg;
@@ -22,21 +24,17 @@ pub fn parse_matmul(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
 
 /// ONNX `Gemm`: `alpha * A' * B' + beta * C`; before opset 7 C is broadcast as an attribute says, which all files that exist do.
 pub fn parse_gemm(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
-    let op = MatMul {
-        transpose_a: cx.flag("transA", false)?,
-        transpose_b: cx.flag("transB", false)?,
-        alpha: cx.float("alpha", 1.0)?,
-        ..MatMul::default()
-    };
-    let beta = cx.float("beta", 1.0)?;
     let (a, b) = (cx.input(0)?, cx.input(1)?);
     let dtype = cx.dtype(a)?;
-    let Some(c) = cx.opt_input(2)? else { return cx.add(op, &[a, b]).map(|v| vec![v]) };
-    let mul = |cx: &mut Parse<'_>, x, factor: f32| {
-        let factor = cx.scalar(dtype, f64::from(factor))?;
-        cx.add(crate::ops::elementwise::binary::Binary { f: crate::ops::elementwise::binary::BinaryFn::Mul }, &[x, factor])
+    let (alpha, beta) = (cx.float("alpha", 1.0)?, cx.float("beta", 1.0)?);
+    // Only f32 has a kernel with a factor.
+    let (inner, outer) = if dtype == DType::F32 { (alpha, 1.0) } else { (1.0, alpha) };
+    let op = MatMul { transpose_a: cx.flag("transA", false)?, transpose_b: cx.flag("transB", false)?, alpha: inner, ..MatMul::default() };
+    let Some(c) = cx.opt_input(2)? else {
+        let product = cx.add(op, &[a, b])?;
+        return scaled(cx, product, outer).map(|v| vec![v]);
     };
-    let c = if beta == 1.0 { c } else { mul(cx, c, beta)? };
+    let c = scaled(cx, c, beta)?;
     // A row of C is the epilogue's bias; other forms are added afterwards.
     let (shape, columns) = (cx.shape(c)?, cx.shape(b)?);
     let n = columns.get(usize::from(!op.transpose_b)).copied();
@@ -51,7 +49,20 @@ pub fn parse_gemm(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
         return cx.add(MatMul { bias: true, ..op }, &[a, b, flat]).map(|v| vec![v]);
     }
     let product = cx.add(op, &[a, b])?;
-    cx.add(crate::ops::elementwise::binary::Binary { f: crate::ops::elementwise::binary::BinaryFn::Add }, &[product, c]).map(|v| vec![v])
+    let product = scaled(cx, product, outer)?;
+    cx.add(Binary { f: BinaryFn::Add }, &[product, c]).map(|v| vec![v])
+}
+
+/// A tensor times a factor. Integers times a fraction are multiplied as f64 and cut.
+fn scaled(cx: &mut Parse<'_>, x: ValueId, factor: f32) -> Result<ValueId, OpError> {
+    if factor == 1.0 {
+        return Ok(x);
+    }
+    let dtype = cx.dtype(x)?;
+    let compute = if dtype.is_int() && factor.trunc() != factor { DType::F64 } else { dtype };
+    let (x, factor) = (cast::to(cx, x, compute)?, cx.scalar(compute, f64::from(factor))?);
+    let y = cx.add(Binary { f: BinaryFn::Mul }, &[x, factor])?;
+    cast::to(cx, y, dtype)
 }
 
 /// `activation(alpha * A' · B' + bias + residual)`; inputs A, B, then the bias (a vector, one element a column) and the residual (shaped as

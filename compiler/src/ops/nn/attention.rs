@@ -164,11 +164,12 @@ fn mask_strides(dims: &Dims, mask: &[Dim], full: [Dim; 4]) -> ([Dim; 4], Dim) {
         if d == one {
             continue;
         }
-        // Whether a symbolic dim is one is only known at run time: then it has no stride. The last axis is required to be whole.
-        let whole = d == full[axis] || axis == 3;
-        strides[axis] = if whole { stride } else { dims.mul(stride, dims.min(dims.offset(d, -1), one)) };
+        // Whether a symbolic dim is one is only known at run time: then it has no stride.
+        let several = if d == full[axis] || dims.bounds(d).0 > 1 { one } else { dims.min(dims.offset(d, -1), one) };
+        strides[axis] = dims.mul(stride, several);
         if axis == 3 {
-            covered = d;
+            // All keys if it is one, else as many as it has.
+            covered = dims.add(full[3], dims.mul(several, dims.sub(d, full[3])));
         }
     }
     (strides, covered)
@@ -185,13 +186,9 @@ impl Attention {
             if first + i < 3 {
                 cx.require_broadcast(full[first + i], d);
             } else if d != one {
-                match (cx.dims.value(d), cx.dims.value(full[3])) {
-                    // A shorter mask hides the positions that it does not cover.
-                    (Some(_), _) => cx.require_at_most(d, full[3], "the mask's last dim and the number of keys"),
-                    _ => {
-                        cx.require_equal(d, full[3], "the mask's last dim and the number of keys");
-                    }
-                }
+                // A shorter mask hides the positions that it does not cover.
+                cx.require_at_most(one, d, "1 and the mask's last dim");
+                cx.require_at_most(d, full[3], "the mask's last dim and the number of keys");
             }
         }
         Ok(())

@@ -14,25 +14,30 @@ use serde::{Deserialize, Serialize};
 pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let x = cx.input(0)?;
     let rank = cx.rank(x)?;
-    let axis = if cx.opset() < 20 {
-        cx.int("axis", 1)?
-    } else {
-        cx.constant_ints(2, "the axis")?.map_or(Some(-2), |a| a.first().copied()).ok_or_else(|| OpError::invalid("the axis is empty"))?
+    let input = if cx.opset() < 20 { None } else { cx.opt_input(2)? };
+    let axis = match input {
+        None => Some(cx.int("axis", if cx.opset() < 20 { 1 } else { -2 })?),
+        Some(axis) => cx.constant_of(axis).and_then(|t| t.to_i64s()).map(|a| single(&a)).transpose()?,
     };
-    let axis = resolve_axis(axis, rank)?;
-    if axis + 1 == rank {
+    let axis = axis.map(|a| resolve_axis(a, rank)).transpose()?;
+    if axis.is_some_and(|a| a + 1 == rank) {
         return Err(OpError::invalid("the axis must not be the last one, which holds the parts of complex numbers"));
     }
     let op = Dft { axis, inverse: cx.flag("inverse", false)?, onesided: cx.flag("onesided", false)? };
     let length = cx.opt_input(1)?;
-    cx.add_n(op, &[Some(x), length])
+    cx.add_n(op, &[Some(x), length, input.filter(|_| axis.is_none())])
 }
 
-/// Inputs: the signal, whose last axis has 1 (real) or 2 (complex) parts, and the length of the transform (optional, one integer).
+fn single(values: &[i64]) -> Result<i64, OpError> {
+    if let &[value] = values { Ok(value) } else { Err(OpError::invalid("the axis must be one number")) }
+}
+
+/// Inputs: the signal, whose last axis has 1 (real) or 2 (complex) parts, the length of the transform (optional, one integer), and the axis if only
+/// the run knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Dft {
-    /// The axis.
-    pub axis: usize,
+    /// The axis; `None`: input 2 says it.
+    pub axis: Option<usize>,
     /// Whether from a spectrum to a signal.
     pub inverse: bool,
     /// Whether spectra are halves: their other half is the mirror image.
@@ -40,9 +45,8 @@ pub struct Dft {
 }
 
 impl Dft {
-    /// The length of the transform that the signal has if none is given.
-    fn default_length(&self, dims: &Dims, shape: &[Dim]) -> Dim {
-        let given = shape[self.axis];
+    /// The length of the transform along an axis of length `given`, if no other is said.
+    fn default_length(&self, dims: &Dims, given: Dim) -> Dim {
         if self.inverse && self.onesided { dims.max(dims.scale(dims.offset(given, -1), 2), dims.int(0)) } else { given }
     }
 
@@ -54,6 +58,28 @@ impl Dft {
     /// The parts of each number of the result.
     fn parts(&self) -> i64 {
         if self.onesided && self.inverse { 1 } else { 2 }
+    }
+
+    /// The length of the transform along an axis of length `given`.
+    fn length(&self, cx: &mut Lower<'_>, given: Dim) -> Result<Dim, OpError> {
+        let dims = cx.dims();
+        let n = if cx.has(1) { read_ints(cx, 1, 1)?[0] } else { self.default_length(&dims, given) };
+        require_dims(cx, &[n]);
+        Ok(n)
+    }
+
+    /// Outer dim, axis and inner dim of a signal whose axis only the run knows, and the length of the transform; binds the shape of the result.
+    fn find_axis(&self, cx: &mut Lower<'_>, x: &Operand, result: &[Dim]) -> Result<([Dim; 3], Dim), OpError> {
+        let (axis, signal) = (cx.input_i64(2)?, &x.shape[..x.shape.len() - 1]);
+        let (symbols, around): (Vec<_>, Vec<_>) = (0..3).map(|_| cx.symbol(0)).unzip();
+        let sizes = Arg::Usizes(signal.to_vec());
+        cx.call(crate::kernel!(signal::around_axis(_, _, _)), vec![Arg::Bind(symbols), sizes.clone(), axis.read()])?;
+        let n = self.length(cx, around[1])?;
+        let bins = Arg::Usize(self.bins(&cx.dims(), n));
+        cx.call_binding(crate::kernel!(signal::replace_axis(_, _, _, _)), &result[..signal.len()], |bind| {
+            vec![bind, sizes, axis.read(), bins]
+        })?;
+        Ok(([around[0], around[1], around[2]], n))
     }
 }
 
@@ -81,12 +107,19 @@ impl Operator for Dft {
         let mut shape = cx.shape(0)?;
         let last = shape.len() - 1;
         check_parts(cx, shape[last]);
-        let n =
-            if cx.has(1) { cx.elements(1).and_then(|e| e.first().copied().flatten()) } else { Some(self.default_length(cx.dims, &shape)) };
+        let n = cx.elements(1).and_then(|e| e.first().copied().flatten());
         if n.and_then(|n| cx.dims.value(n)).is_some_and(|n| n < 1) {
             return Err(OpError::invalid("the length of the transform must be positive"));
         }
-        shape[self.axis] = n.map_or_else(|| cx.fresh(), |n| self.bins(cx.dims, n));
+        match self.axis {
+            Some(axis) => {
+                let n = if cx.has(1) { n } else { Some(self.default_length(cx.dims, shape[axis])) };
+                shape[axis] = n.map_or_else(|| cx.fresh(), |n| self.bins(cx.dims, n));
+            }
+            // Unless the transform keeps all dims, any of them may be another.
+            None if cx.has(1) || self.onesided => shape[..last].iter_mut().for_each(|d| *d = cx.fresh()),
+            None => {}
+        }
         shape[last] = cx.int(self.parts());
         Ok(vec![Fact::tensor(cx.dtype(0)?, shape)])
     }
@@ -94,14 +127,18 @@ impl Operator for Dft {
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
         let (x, dims) = (cx.input(0)?, cx.dims());
         let shape = output_shape(cx, 0)?;
-        let n = if cx.has(1) { read_ints(cx, 1, 1)?[0] } else { self.default_length(&dims, &x.shape) };
-        require_dims(cx, &[n]);
-        cx.set(&shape[self.axis..=self.axis], &[self.bins(&dims, n)]);
+        let last = x.shape.len() - 1;
+        let ([outer, axis, inner], n) = if let Some(at) = self.axis {
+            let (outer, axis, inner) = around(&dims, &x.shape[..last], at);
+            let n = self.length(cx, axis)?;
+            cx.set(&shape[at..=at], &[self.bins(&dims, n)]);
+            ([outer, axis, inner], n)
+        } else {
+            self.find_axis(cx, &x, &shape)?
+        };
         let out = cx.output(0)?;
         let scratch = scratch(cx, n);
-        let last = x.shape.len() - 1;
-        let (outer, axis, inner) = around(&dims, &x.shape[..last], self.axis);
-        let sizes = [outer, axis, inner, x.shape[last], n, shape[self.axis], shape[last]].map(Arg::Usize);
+        let sizes = [outer, axis, inner, x.shape[last], n, self.bins(&dims, n), shape[last]].map(Arg::Usize);
         let flags = [Arg::Bool(self.inverse), Arg::Bool(self.onesided)];
         let args = [out.write(), scratch.write(), x.read()].into_iter().chain(sizes).chain(flags).collect();
         cx.call(crate::kernel!(signal::dft(_, _, _, _, _, _, _, _, _, _, _, _) for float(x.dtype)), args)

@@ -136,23 +136,22 @@ pub struct GatherNd {
 }
 
 impl GatherNd {
-    /// How many components an index has.
-    fn index_len(&self, d: &Dims, data: &[Dim], indices: &[Dim]) -> Result<usize, OpError> {
+    /// How many components an index has: the last dim of the indices, or, where the data tells that, what the declared rank of the result leaves.
+    fn index_len(&self, d: &Dims, data: &[Dim], indices: &[Dim], result: Option<usize>) -> Result<Option<usize>, OpError> {
         let last = indices.last().ok_or_else(|| OpError::invalid("the indices are a scalar"))?;
-        let n = d.value(*last).and_then(|n| usize::try_from(n).ok()).ok_or_else(|| {
-            OpError::unsupported("the last dim of the indices is not known when compiling").help("give the indices a static shape")
-        })?;
+        let declared = || (data.len() + indices.len()).checked_sub(result? + self.batch + 1);
+        let Some(n) = d.value(*last).and_then(|n| usize::try_from(n).ok()).or_else(declared) else { return Ok(None) };
         if self.batch >= indices.len() || self.batch + n > data.len() {
             return Err(OpError::invalid(format!("indices of {n} components after {} axes do not fit rank {}", self.batch, data.len())));
         }
-        Ok(n)
+        Ok(Some(n))
     }
 }
 
 impl Operator for GatherNd {
     fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
         let (data, mut indices) = (cx.shape(0)?, cx.shape(1)?);
-        let n = self.index_len(cx.dims, &data, &indices)?;
+        let Some(n) = self.index_len(cx.dims, &data, &indices, None)? else { return Ok(vec![Fact::unranked(cx.dtype(0)?)]) };
         for axis in 0..self.batch {
             indices[axis] = cx.require_equal(indices[axis], data[axis], "a common axis of the indices and of the data");
         }
@@ -163,7 +162,21 @@ impl Operator for GatherNd {
 
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
         let (x, indices) = (cx.input(0)?, cx.input_i64(1)?);
-        let n = self.index_len(&cx.dims(), &x.shape, &indices.shape)?;
+        let result = cx.output_fact(0)?.shape().map(<[Dim]>::to_vec);
+        let n = self.index_len(&cx.dims(), &x.shape, &indices.shape, result.as_ref().map(Vec::len))?;
+        let (Some(n), Some(result)) = (n, result) else {
+            return Err(OpError::unsupported("the last dim of the indices is not known when compiling")
+                .help("give the indices a static shape, or declare the rank of the result in the model"));
+        };
+        let last = indices.shape.len() - 1;
+        if cx.dims().value(indices.shape[last]).is_none() {
+            let expected = cx.int(n as i64);
+            cx.set(&[indices.shape[last]], &[expected]);
+            for axis in 0..self.batch {
+                cx.set(&[indices.shape[axis]], &[x.shape[axis]]);
+            }
+            cx.set(&result, &[&indices.shape[..last], &x.shape[self.batch + n..]].concat());
+        }
         if n == 0 {
             return Err(OpError::unsupported("GatherND with indices of no components"));
         }

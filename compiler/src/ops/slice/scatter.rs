@@ -132,24 +132,20 @@ pub struct ScatterNd {
     reduction: Reduction,
 }
 
-/// How many components an index has.
-fn index_len(d: &crate::ir::Dims, indices: &[crate::ir::Dim], rank: usize) -> Result<usize, OpError> {
-    let last = indices.last().ok_or_else(|| OpError::invalid("the indices are a scalar"))?;
-    let n = d.value(*last).and_then(|n| usize::try_from(n).ok()).ok_or_else(|| {
-        OpError::unsupported("the last dim of the indices is not known when compiling").help("give the indices a static shape")
-    })?;
-    if n > rank { Err(OpError::invalid(format!("indices of {n} components for rank {rank}"))) } else { Ok(n) }
+/// How many components an index has: the last dim of the indices, which the ranks give where it is symbolic.
+fn index_len(indices: usize, rank: usize, updates: usize) -> Result<usize, OpError> {
+    let n = (rank + indices).checked_sub(updates + 1).filter(|&n| n <= rank && indices > 0);
+    n.ok_or_else(|| OpError::invalid(format!("indices of rank {indices} and updates of rank {updates} do not fit data of rank {rank}")))
 }
 
 impl Operator for ScatterNd {
     fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
         let (data, indices, updates) = (cx.shape(0)?, cx.shape(1)?, cx.shape(2)?);
         check_dtypes(cx)?;
-        let n = index_len(cx.dims, &indices, data.len())?;
+        let n = index_len(indices.len(), data.len(), updates.len())?;
+        let components = cx.int(n as i64);
+        cx.require_equal(indices[indices.len() - 1], components, "the components of an index and what the ranks leave for them");
         let expected = [&indices[..indices.len() - 1], &data[n..]].concat();
-        if expected.len() != updates.len() {
-            return Err(OpError::invalid(format!("the updates have rank {}, it must be {}", updates.len(), expected.len())));
-        }
         for (axis, (&e, &u)) in expected.iter().zip(&updates).enumerate() {
             cx.require_equal(e, u, &format!("axis {axis} of the updates"));
         }
@@ -159,7 +155,7 @@ impl Operator for ScatterNd {
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
         let (indices, updates) = (cx.input_i64(1)?, cx.input(2)?);
         let out = copied(cx)?;
-        let n = index_len(&cx.dims(), &indices.shape, out.shape.len())?;
+        let n = index_len(indices.shape.len(), out.shape.len(), updates.shape.len())?;
         let n = cx.int(n as i64);
         let mut args = vec![out.update(), indices.read(), updates.read(), Arg::Usizes(out.shape.clone()), Arg::Usize(n)];
         match self.reduction.arg() {

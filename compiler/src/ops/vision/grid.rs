@@ -117,8 +117,9 @@ impl Operator for AffineGrid {
     fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
         let theta = cx.shape(0)?;
         let &[batch, rank, columns] = theta.as_slice() else { return Err(OpError::invalid("theta must have rank 3")) };
-        let Some(rank) = cx.dims.value(rank).or_else(|| cx.dims.value(columns).map(|c| c - 1)) else {
-            return Err(OpError::unsupported("AffineGrid whose number of axes is not known when compiling"));
+        let counted = cx.elements(1).map(|e| e.len() as i64 - 2);
+        let Some(rank) = cx.dims.value(rank).or_else(|| cx.dims.value(columns).map(|c| c - 1)).or(counted) else {
+            return Ok(vec![Fact::unranked(cx.dtype(0)?)]);
         };
         let size = match known_or_fresh(cx, 1) {
             Some(size) if size.len() as i64 == rank + 2 => size,
@@ -136,10 +137,12 @@ impl Operator for AffineGrid {
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
         let theta = cx.input(0)?;
         let shape = output_shape(cx, 0)?;
-        let spatial = &shape[1..shape.len() - 1];
+        let spatial = shape.get(1..shape.len() - 1).ok_or_else(|| OpError::invalid("the result must have a batch and coordinates"))?;
         if cx.elements(1).is_none() {
             let size = read_ints(cx, 1, shape.len())?;
-            cx.set(spatial, &size[2..]);
+            let axes = cx.int(spatial.len() as i64);
+            cx.set(&[theta.shape[1], theta.shape[2]], &[axes, cx.int(spatial.len() as i64 + 1)]);
+            cx.set(&shape, &[&[theta.shape[0]], &size[2..], &[axes]].concat());
             cx.step(crate::program::Action::Require(crate::program::Condition::Equal(size[0], theta.shape[0])));
             require_dims(cx, spatial);
         }

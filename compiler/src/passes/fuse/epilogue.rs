@@ -28,7 +28,8 @@ struct Producer {
 fn open_producer(site: &Site<'_>, i: usize) -> Option<Producer> {
     let node: &Node = site.producer(site.input(i)?)?;
     let open = match &node.op {
-        Op::MatMul(op) => op.epilogue.is_none(),
+        // The kernel that has an epilogue has two batch axes.
+        Op::MatMul(op) => op.epilogue.is_none() && site.new.fact(site.input(i)?).shape()?.len() <= 4,
         Op::Conv(op) => op.epilogue.is_none(),
         _ => false,
     };

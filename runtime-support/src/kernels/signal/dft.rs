@@ -3,10 +3,39 @@
 use super::fft::{Plan, plan_len};
 use crate::error::Fault;
 use crate::kernels::num::Float;
+use crate::kernels::walk::promise;
 
 /// The scratch (of f64) that [`dft`] and [`stft`] need for a transform of `n`. `36 * n` is always enough.
 pub const fn scratch_len(n: usize) -> usize {
     plan_len(n)
+}
+
+/// Binds the product of the dims before an axis (one number, negative from the end of a signal with its parts), its own dim, and the product of those
+/// after it. `shape` is that of the signal without its parts.
+pub fn around_axis(bind: &mut [i64], shape: &[usize], axis: &[i64]) -> Result<(), Fault> {
+    let at = signal_axis(shape, axis)?;
+    let product = |dims: &[usize]| dims.iter().product::<usize>() as i64;
+    let all = [product(&shape[..at]), shape[at] as i64, product(&shape[at + 1..])];
+    promise(bind.len() == 3, "dft: dims")?;
+    bind.copy_from_slice(&all);
+    Ok(())
+}
+
+/// Binds the shape with `bins` in place of the axis.
+pub fn replace_axis(bind: &mut [i64], shape: &[usize], axis: &[i64], bins: usize) -> Result<(), Fault> {
+    let at = signal_axis(shape, axis)?;
+    promise(bind.len() == shape.len(), "dft: dims")?;
+    for (i, (to, &d)) in bind.iter_mut().zip(shape).enumerate() {
+        *to = if i == at { bins } else { d } as i64;
+    }
+    Ok(())
+}
+
+/// Which axis of the signal is meant; the parts of its numbers are one more.
+fn signal_axis(shape: &[usize], axis: &[i64]) -> Result<usize, Fault> {
+    let &[axis] = axis else { return Err(Fault::Internal { what: "dft: the axis is one number" }) };
+    let at = if axis < 0 { axis.saturating_add(shape.len() as i64 + 1) } else { axis };
+    usize::try_from(at).ok().filter(|&at| at < shape.len()).ok_or(Fault::Index { index: axis, len: shape.len() })
 }
 
 /// DFT of length `n` along the middle axis: `x` is `outer, axis, inner, parts` (1 real, 2 complex; cut or filled up with zeros to `n`), `out` is

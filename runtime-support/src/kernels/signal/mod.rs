@@ -4,5 +4,5 @@ mod dft;
 mod fft;
 mod window;
 
-pub use dft::{dft, scratch_len, stft};
+pub use dft::{around_axis, dft, replace_axis, scratch_len, stft};
 pub use window::{Window, mel_weight_matrix, window};
