@@ -4,7 +4,7 @@
 //! reached it) transposes around the kernel. Other dtypes run on the plain loops, channels first.
 
 use super::epilogue::Epilogue;
-use super::window::{GeometryArg, Padding, Sized, Window};
+use super::window::{GeometryArg, Padding, Sized, Window, weights_window};
 use crate::import::Parse;
 use crate::ir::{DType, Dim, Fact, Tensor, ValueId};
 use crate::lower::{Lower, Operand};
@@ -16,46 +16,28 @@ use serde::{Deserialize, Serialize};
 
 /// ONNX `Conv`.
 pub fn parse_conv(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
-    let op = parse(cx, false)?;
+    let op = parse(cx)?;
     let inputs = cx.inputs()?.into_iter().flatten().collect::<Vec<_>>();
     cx.add(Conv { bias: inputs.len() > 2, ..op }, &inputs).map(|v| vec![v])
 }
 
-/// ONNX `ConvTranspose`: `output_shape` and SAME padding are turned into explicit padding, which needs static spatial dims.
+/// ONNX `ConvTranspose`.
 pub fn parse_transpose(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
-    let mut op = parse(cx, true)?;
+    let op = parse(cx)?;
     let spatial = op.window.kernel.len();
-    let mut extra = cx.ints("output_padding")?.unwrap_or_else(|| vec![0; spatial]);
-    let x = cx.input(0)?;
-    let shape = cx.shape(x)?;
-    let dims = cx.dims();
-    let wanted = cx.ints("output_shape")?.map(|s| s[s.len().saturating_sub(spatial)..].to_vec());
-    if wanted.is_some() || !matches!(op.window.padding, Padding::Explicit(_)) {
-        let mut pads = vec![0; 2 * spatial];
-        for axis in 0..spatial {
-            let input = shape.get(axis + 2).and_then(|&d| dims.value(d)).ok_or_else(|| {
-                OpError::unsupported("ConvTranspose with output_shape or SAME padding on a symbolic dim")
-                    .help("give the dim a value with --dim or --input-shape")
-            })?;
-            let stride = op.window.stride[axis];
-            let out = wanted.as_ref().map_or(input * stride, |w| w[axis]);
-            let reach = (op.window.kernel[axis] - 1) * op.window.dilation[axis] + 1;
-            let total = stride * (input - 1) + extra[axis] + reach - out;
-            // An output larger than the windows reach is padded at its end.
-            extra[axis] += (-total).max(0);
-            let total = total.max(0);
-            // With output_shape and no SAME_UPPER the odd one comes before, as the standard says.
-            let small = total / 2;
-            let upper = op.window.padding == Padding::SameUpper;
-            (pads[axis], pads[axis + spatial]) = if upper { (small, total - small) } else { (total - small, small) };
-        }
-        op.window.padding = Padding::Explicit(pads);
+    let list = |name: &str| cx.ints(name).map(|v| v.filter(|v| !v.is_empty()));
+    let output_padding = list("output_padding")?.unwrap_or_else(|| vec![0; spatial]);
+    // Some files give the batch and the channels too.
+    let output_shape = list("output_shape")?.map(|s| s[s.len().saturating_sub(spatial)..].to_vec());
+    if output_padding.len() != spatial || output_shape.as_ref().is_some_and(|s| s.len() != spatial) {
+        return Err(OpError::invalid(format!("output_padding and output_shape must have {spatial} values")));
     }
     let inputs = cx.inputs()?.into_iter().flatten().collect::<Vec<_>>();
     let op = ConvTranspose {
         window: op.window,
         group: op.group,
-        output_padding: extra,
+        output_padding,
+        output_shape,
         bias: inputs.len() > 2,
         epilogue: Epilogue::default(),
         channels_last: false,
@@ -63,7 +45,7 @@ pub fn parse_transpose(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     cx.add(op, &inputs).map(|v| vec![v])
 }
 
-fn parse(cx: &mut Parse<'_>, _transposed: bool) -> Result<Conv, OpError> {
+fn parse(cx: &mut Parse<'_>) -> Result<Conv, OpError> {
     let (x, w) = (cx.input(0)?, cx.input(1)?);
     let spatial = cx
         .rank(x)?
@@ -72,7 +54,7 @@ fn parse(cx: &mut Parse<'_>, _transposed: bool) -> Result<Conv, OpError> {
         .ok_or_else(|| OpError::invalid("the input must have a batch, a channel and a spatial axis"))?;
     let dims = cx.dims();
     let shape = cx.shape(w)?;
-    let kernel: Option<Vec<i64>> = shape.get(2..).and_then(|k| k.iter().map(|&d| dims.value(d)).collect());
+    let kernel = weights_window(&dims, &shape);
     if shape.len() != spatial + 2 {
         return Err(OpError::invalid(format!("the weights have rank {}, the input has rank {}", shape.len(), spatial + 2)));
     }
@@ -125,7 +107,8 @@ impl Operator for Conv {
         {
             return Err(OpError::invalid(format!("group {} does not divide the {out} output channels", self.group)));
         }
-        let sized = self.window.sizes(cx.dims, &spatial);
+        self.window.check_weights(cx, &weights[2..])?;
+        let sized = self.window.sizes(cx.dims, &spatial, &self.window.kernel_dims(cx.dims, &weights[2..]));
         Ok(vec![Fact::tensor(cx.dtype(0)?, join_layout(batch, weights[0], &sized.output, self.channels_last))])
     }
 
@@ -136,14 +119,15 @@ impl Operator for Conv {
         if spatial.len() > 3 {
             return Err(OpError::unsupported("a convolution over more than three spatial axes"));
         }
-        let Sized { output, begin, end } = self.window.sizes(&dims, &spatial);
+        let kernel = self.window.kernel_dims(&dims, &w.shape[2..]);
+        let Sized { output, begin, end } = self.window.sizes(&dims, &spatial, &kernel);
         let geometry = GeometryArg {
             batch,
             input: &spatial,
             output: &output,
             channels: (channels, w.shape[0]),
             group: self.group,
-            window: (&self.window.kernel, &self.window.stride, &self.window.dilation),
+            window: (&kernel, &self.window.stride, &self.window.dilation),
             pads: (&begin, &end),
         };
         let geometry = geometry.arg(&dims);
@@ -153,24 +137,17 @@ impl Operator for Conv {
             return cx
                 .call(crate::kernel!(conv::plain(_, _, _, _, _) for num(x.dtype)), vec![out.write(), x.read(), w.read(), bias, geometry]);
         }
-        let taps: i64 = self.window.kernel.iter().product();
+        let taps = dims.product(&kernel);
         let group = dims.int(self.group);
         let depthwise = channels == group && w.shape[0] == group;
         let packed = if depthwise {
             let pack = |out: &mut [f32], w: &[f32], v: &[usize]| conv::pack_depthwise(out, w, v[0], v[1]);
-            pack_weights(
-                cx,
-                &w,
-                &[group, dims.int(taps)],
-                dims.scale(group, taps),
-                &pack,
-                crate::kernel!(conv::pack_depthwise(_, _, _, _)),
-            )?
+            pack_weights(cx, &w, &[group, taps], dims.mul(group, taps), &pack, crate::kernel!(conv::pack_depthwise(_, _, _, _)))?
         } else {
             let pack = |out: &mut [f32], w: &[f32], v: &[usize]| conv::pack_conv(out, w, v[0], v[1], v[2], v[3]);
             let panels = dims.ceil_div(dims.floor_div(w.shape[0], group), dims.int(32));
-            let len = dims.product(&[group, panels, dims.int(32 * taps), w.shape[1]]);
-            let sizes = [group, w.shape[0], w.shape[1], dims.int(taps)];
+            let len = dims.product(&[group, panels, dims.scale(taps, 32), w.shape[1]]);
+            let sizes = [group, w.shape[0], w.shape[1], taps];
             pack_weights(cx, &w, &sizes, len, &pack, crate::kernel!(conv::pack_conv(_, _, _, _, _, _)))?
         };
         let residual = 2 + usize::from(self.bias);
@@ -192,12 +169,14 @@ impl Operator for Conv {
 /// `activation(conv_transpose(x, w) + bias)`; w is `[in][out / group][kernel]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConvTranspose {
-    /// The windows, seen from the output; padding is explicit.
+    /// The windows, seen from the output.
     pub window: Window,
     /// Groups.
     pub group: i64,
     /// Added to the output's size on one side.
     pub output_padding: Vec<i64>,
+    /// The output's spatial dims, from which the padding follows, if they are given.
+    pub output_shape: Option<Vec<i64>>,
     /// Whether there is a bias.
     pub bias: bool,
     /// Applied last.
@@ -207,19 +186,33 @@ pub struct ConvTranspose {
 }
 
 impl ConvTranspose {
-    fn sizes(&self, dims: &crate::ir::Dims, spatial: &[Dim]) -> Result<Sized, OpError> {
-        let Padding::Explicit(pads) = &self.window.padding else { return Err(OpError::invalid("internal error: padding is not explicit")) };
-        let n = spatial.len();
-        let output = (0..n).map(|a| {
-            let reach = (self.window.kernel[a] - 1) * self.window.dilation[a] + 1;
-            let grown = dims.scale(dims.offset(spatial[a], -1), self.window.stride[a]);
-            dims.offset(grown, reach + self.output_padding.get(a).copied().unwrap_or(0) - pads[a] - pads[a + n])
-        });
-        Ok(Sized {
-            output: output.collect(),
-            begin: pads[..n].iter().map(|&p| dims.int(p)).collect(),
-            end: pads[n..].iter().map(|&p| dims.int(p)).collect(),
-        })
+    /// The output's dims and the padding, for an input of these spatial dims and a window of those. The padding follows from the output's dims where
+    /// these are given, or are the input's times the stride (SAME).
+    fn sizes(&self, dims: &crate::ir::Dims, spatial: &[Dim], kernel: &[Dim]) -> Sized {
+        let mut sized = Sized { output: Vec::new(), begin: Vec::new(), end: Vec::new() };
+        for (a, &x) in spatial.iter().enumerate() {
+            let grown = dims.scale(dims.offset(x, -1), self.window.stride[a]);
+            let full = dims.offset(dims.add(grown, self.window.reach(dims, kernel[a], a)), self.output_padding[a]);
+            let (out, begin, end) = match (&self.output_shape, &self.window.padding) {
+                (None, Padding::Explicit(pads)) => {
+                    let (begin, end) = (pads[a], pads[a + spatial.len()]);
+                    (dims.offset(full, -begin - end), dims.int(begin), dims.int(end))
+                }
+                (given, padding) => {
+                    let out = given.as_ref().map_or_else(|| dims.scale(x, self.window.stride[a]), |s| dims.int(s[a]));
+                    // An output larger than the windows reach is padded at its end.
+                    let total = dims.max(dims.sub(full, out), dims.int(0));
+                    let small = dims.floor_div(total, dims.int(2));
+                    let large = dims.sub(total, small);
+                    // With output_shape and no SAME_UPPER the odd one comes before, as the standard says.
+                    if *padding == Padding::SameUpper { (out, small, large) } else { (out, large, small) }
+                }
+            };
+            sized.output.push(out);
+            sized.begin.push(begin);
+            sized.end.push(end);
+        }
+        sized
     }
 }
 
@@ -231,7 +224,8 @@ impl Operator for ConvTranspose {
             return Err(OpError::invalid("the ranks of input and weights differ, or group is not positive"));
         }
         cx.require_equal(channels, weights[0], "the input's channels and those of the weights");
-        let sized = self.sizes(cx.dims, &spatial)?;
+        self.window.check_weights(cx, &weights[2..])?;
+        let sized = self.sizes(cx.dims, &spatial, &self.window.kernel_dims(cx.dims, &weights[2..]));
         let out = cx.dims.scale(weights[1], self.group);
         Ok(vec![Fact::tensor(cx.dtype(0)?, join_layout(batch, out, &sized.output, self.channels_last))])
     }
@@ -243,7 +237,8 @@ impl Operator for ConvTranspose {
         if spatial.len() > 3 {
             return Err(OpError::unsupported("a convolution over more than three spatial axes"));
         }
-        let Sized { output, begin, end } = self.sizes(&dims, &spatial)?;
+        let kernel = self.window.kernel_dims(&dims, &w.shape[2..]);
+        let Sized { output, begin, end } = self.sizes(&dims, &spatial, &kernel);
         let group = dims.int(self.group);
         let out_channels = dims.mul(w.shape[1], group);
         let geometry = GeometryArg {
@@ -252,7 +247,7 @@ impl Operator for ConvTranspose {
             output: &output,
             channels: (channels, out_channels),
             group: self.group,
-            window: (&self.window.kernel, &self.window.stride, &self.window.dilation),
+            window: (&kernel, &self.window.stride, &self.window.dilation),
             pads: (&begin, &end),
         };
         let geometry = geometry.arg(&dims);
@@ -264,7 +259,7 @@ impl Operator for ConvTranspose {
                 vec![out.write(), x.read(), w.read(), bias, geometry],
             );
         }
-        let taps = dims.int(self.window.kernel.iter().product());
+        let taps = dims.product(&kernel);
         let columns = dims.mul(taps, w.shape[1]);
         let panels = dims.scale(dims.ceil_div(columns, dims.int(32)), 32);
         let pack = |out: &mut [f32], w: &[f32], v: &[usize]| conv::pack_conv_transpose(out, w, v[0], v[1], v[2], v[3]);

@@ -100,14 +100,15 @@ impl Pool {
         if spatial.len() > 3 {
             return Err(OpError::unsupported("pooling over more than three spatial axes"));
         }
-        let sized = self.window.sizes(dims, &spatial);
+        let kernel = self.window.kernel_dims(dims, &[]);
+        let sized = self.window.sizes(dims, &spatial, &kernel);
         let geometry = GeometryArg {
             batch,
             input: &spatial,
             output: &sized.output,
             channels: (channels, channels),
             group: 1,
-            window: (&self.window.kernel, &self.window.stride, &self.window.dilation),
+            window: (&kernel, &self.window.stride, &self.window.dilation),
             pads: (&sized.begin, &sized.end),
         };
         Ok((geometry.arg(dims), join_layout(batch, channels, &sized.output, true)))
@@ -132,7 +133,7 @@ impl Operator for Pool {
         if spatial.len() != self.window.kernel.len() {
             return Err(OpError::invalid("the window has another number of axes than the input"));
         }
-        let sized = self.window.sizes(cx.dims, &spatial);
+        let sized = self.window.sizes(cx.dims, &spatial, &self.window.kernel_dims(cx.dims, &[]));
         let shape = join_layout(batch, channels, &sized.output, self.channels_last);
         let y = Fact::tensor(cx.dtype(0)?, shape.clone());
         Ok(if matches!(self.kind, Kind::Max { indices: true, .. }) { vec![y, Fact::tensor(DType::I64, shape)] } else { vec![y] })

@@ -2,7 +2,7 @@
 
 use crate::import::Parse;
 use crate::ir::dim::{Dim, Dims};
-use crate::ops::OpError;
+use crate::ops::{Infer, OpError};
 use crate::program::Arg;
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ pub enum Padding {
 /// Windows over one to three spatial axes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Window {
-    /// The window.
+    /// The window; 0 on an axis where only the weights say it, when the model runs (see [`Window::kernel_dims`]).
     pub kernel: Vec<i64>,
     /// Steps between windows.
     pub stride: Vec<i64>,
@@ -60,7 +60,8 @@ pub struct Sized {
 }
 
 impl Window {
-    /// The attributes of a node with that many spatial axes; `kernel` is the shape of the weights' window, if the attribute is not given.
+    /// The attributes of a node with that many spatial axes; `kernel` is the shape of the weights' window, 0 where it is symbolic, if there are
+    /// weights. The attribute says it otherwise.
     pub fn parse(cx: &Parse<'_>, spatial: usize, kernel: Option<Vec<i64>>) -> Result<Self, OpError> {
         let list = |name: &str, default: i64, count: usize| -> Result<Vec<i64>, OpError> {
             let values = cx.ints(name)?.filter(|v| !v.is_empty()).unwrap_or_else(|| vec![default; count]);
@@ -70,12 +71,10 @@ impl Window {
                 Err(OpError::invalid(format!("the attribute `{name}` must have {count} values, it has {}", values.len())))
             }
         };
-        let kernel = match (cx.ints("kernel_shape")?, kernel) {
+        let kernel = match (cx.ints("kernel_shape")?.filter(|k| !k.is_empty()), kernel) {
+            (Some(k), _) if k.contains(&0) => return Err(OpError::invalid("kernel_shape must be positive")),
             (Some(k), _) | (None, Some(k)) => k,
-            (None, None) => {
-                return Err(OpError::unsupported("a window whose size is only known when the model runs")
-                    .help("give the weights static dims, or set kernel_shape"));
-            }
+            (None, None) => return Err(OpError::invalid("the attribute `kernel_shape` is missing")),
         };
         if kernel.len() != spatial {
             return Err(OpError::invalid(format!("kernel_shape has {} values for {spatial} spatial axes", kernel.len())));
@@ -96,7 +95,8 @@ impl Window {
     /// Sizes that no kernel can have.
     fn check(&self) -> Result<(), OpError> {
         const MOST: i64 = 1 << 24;
-        let positive = self.kernel.iter().chain(&self.stride).chain(&self.dilation).all(|&v| v > 0 && v < MOST);
+        let positive =
+            self.kernel.iter().all(|&v| (0..MOST).contains(&v)) && self.stride.iter().chain(&self.dilation).all(|&v| v > 0 && v < MOST);
         let pads = match &self.padding {
             Padding::Explicit(pads) => pads.iter().all(|&p| p > -MOST && p < MOST),
             _ => true,
@@ -108,24 +108,44 @@ impl Window {
         }
     }
 
-    /// The window with dilation.
-    fn reach(&self, axis: usize) -> i64 {
-        (self.kernel[axis] - 1) * self.dilation[axis] + 1
+    /// The window's dims; `weights` are the spatial dims of the weights (none: there are no weights).
+    pub fn kernel_dims(&self, dims: &Dims, weights: &[Dim]) -> Vec<Dim> {
+        let one = |(axis, &k): (usize, &i64)| weights.get(axis).copied().filter(|_| k == 0).unwrap_or_else(|| dims.int(k));
+        self.kernel.iter().enumerate().map(one).collect()
     }
 
-    /// The output's dims and the padding, for an input of these spatial dims.
-    pub fn sizes(&self, dims: &Dims, input: &[Dim]) -> Sized {
+    /// Requires the weights' spatial dims to be the window, and the window not to be empty.
+    pub fn check_weights(&self, cx: &mut Infer<'_>, weights: &[Dim]) -> Result<(), OpError> {
+        if weights.len() != self.kernel.len() {
+            return Err(OpError::invalid("the window has another number of axes than the weights"));
+        }
+        let one = cx.int(1);
+        for (kernel, &weight) in self.kernel_dims(cx.dims, weights).into_iter().zip(weights) {
+            cx.require_equal(kernel, weight, "the window and the weights' spatial dims");
+            cx.require_at_most(one, kernel, "1 and the window");
+        }
+        Ok(())
+    }
+
+    /// The window with dilation.
+    pub fn reach(&self, dims: &Dims, kernel: Dim, axis: usize) -> Dim {
+        dims.offset(dims.scale(dims.offset(kernel, -1), self.dilation[axis]), 1)
+    }
+
+    /// The output's dims and the padding, for an input of these spatial dims and a window of those.
+    pub fn sizes(&self, dims: &Dims, input: &[Dim], kernel: &[Dim]) -> Sized {
         let mut sized = Sized { output: Vec::new(), begin: Vec::new(), end: Vec::new() };
         for (axis, &x) in input.iter().enumerate() {
             let stride = dims.int(self.stride[axis]);
+            let reach = self.reach(dims, kernel[axis], axis);
             let (out, begin, end) = match &self.padding {
                 Padding::Explicit(pads) => {
                     let (begin, end) = (pads[axis], pads[axis + input.len()]);
-                    (self.explicit(dims, x, axis, begin, end), dims.int(begin), dims.int(end))
+                    (self.explicit(dims, x, axis, reach, begin, end), dims.int(begin), dims.int(end))
                 }
                 same => {
                     let out = dims.ceil_div(x, stride);
-                    let needed = dims.offset(dims.mul(dims.offset(out, -1), stride), self.reach(axis));
+                    let needed = dims.add(dims.mul(dims.offset(out, -1), stride), reach);
                     let total = dims.max(dims.sub(needed, x), dims.int(0));
                     let half = dims.floor_div(total, dims.int(2));
                     let other = dims.sub(total, half);
@@ -139,9 +159,9 @@ impl Window {
         sized
     }
 
-    fn explicit(&self, dims: &Dims, x: Dim, axis: usize, begin: i64, end: i64) -> Dim {
+    fn explicit(&self, dims: &Dims, x: Dim, axis: usize, reach: Dim, begin: i64, end: i64) -> Dim {
         let stride = dims.int(self.stride[axis]);
-        let room = dims.offset(x, begin + end - self.reach(axis));
+        let room = dims.sub(dims.offset(x, begin + end), reach);
         if !self.ceil {
             // An input smaller than the window gives no output.
             return dims.max(dims.offset(dims.floor_div(room, stride), 1), dims.int(0));
@@ -166,7 +186,7 @@ pub struct GeometryArg<'a> {
     /// Groups.
     pub group: i64,
     /// Kernel, stride, dilation.
-    pub window: (&'a [i64], &'a [i64], &'a [i64]),
+    pub window: (&'a [Dim], &'a [i64], &'a [i64]),
     /// Padding before and after.
     pub pads: (&'a [Dim], &'a [Dim]),
 }
@@ -190,7 +210,7 @@ impl GeometryArg<'_> {
                 ("in_channels", Arg::Usize(self.channels.0)),
                 ("out_channels", Arg::Usize(self.channels.1)),
                 ("group", Arg::Usize(dims.int(self.group))),
-                ("kernel", ints(kernel)),
+                ("kernel", three(kernel, 1)),
                 ("stride", ints(stride)),
                 ("dilation", ints(dilation)),
                 ("pads", three(self.pads.0, 0)),
@@ -201,4 +221,10 @@ impl GeometryArg<'_> {
             ],
         )
     }
+}
+
+/// The spatial dims of weights as `Window::parse` takes them: 0 where they are symbolic.
+pub fn weights_window(dims: &Dims, weights: &[Dim]) -> Option<Vec<i64>> {
+    // No window is empty: an impossible size is refused there.
+    Some(weights.get(2..)?.iter().map(|&d| dims.value(d).map_or(0, |v| if v == 0 { -1 } else { v })).collect())
 }

@@ -4,7 +4,7 @@ use super::requantize::Requantize;
 use crate::import::Parse;
 use crate::ir::{DType, Dim, Fact, ValueId};
 use crate::lower::Lower;
-use crate::ops::nn::window::Window;
+use crate::ops::nn::window::{Window, weights_window};
 use crate::ops::{Infer, OpError, Operator};
 use crate::program::Arg;
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ pub fn parse_qlinear(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
 fn parse(cx: &mut Parse<'_>, weights: Option<ValueId>) -> Result<IntegerConv, OpError> {
     let weights = weights.ok_or_else(|| OpError::invalid("the weights are missing"))?;
     let (shape, dims) = (cx.shape(weights)?, cx.dims());
-    let kernel: Option<Vec<i64>> = shape.get(2..).and_then(|k| k.iter().map(|&d| dims.value(d)).collect());
+    let kernel = weights_window(&dims, &shape);
     let spatial = shape.len().checked_sub(2).filter(|&s| s > 0).ok_or_else(|| OpError::invalid("the weights must have spatial axes"))?;
     Ok(IntegerConv { window: Window::parse(cx, spatial, kernel)?, group: cx.int("group", 1)? })
 }
@@ -58,7 +58,8 @@ impl Operator for IntegerConv {
                 return Err(OpError::invalid("a zero point must have the dtype of its tensor"));
             }
         }
-        let sized = self.window.sizes(cx.dims, &x[2..]);
+        self.window.check_weights(cx, &w[2..])?;
+        let sized = self.window.sizes(cx.dims, &x[2..], &self.window.kernel_dims(cx.dims, &w[2..]));
         Ok(vec![Fact::tensor(DType::I32, [vec![x[0], w[0]], sized.output].concat())])
     }
 
@@ -66,7 +67,7 @@ impl Operator for IntegerConv {
         let (x, w) = (cx.input(0)?, cx.input(1)?);
         let out = cx.output(0)?;
         let dims = cx.dims();
-        let sized = self.window.sizes(&dims, &x.shape[2..]);
+        let sized = self.window.sizes(&dims, &x.shape[2..], &self.window.kernel_dims(&dims, &w.shape[2..]));
         let ints = |values: &[i64]| Arg::Usizes(values.iter().map(|&v| dims.int(v)).collect::<Vec<Dim>>());
         let mut args = vec![Arg::Cx, out.write(), x.read(), w.read()];
         for i in [2, 3] {
