@@ -7,7 +7,7 @@ use crate::ir::{Fact, ValueId};
 use crate::lower::{Lower, Place};
 use crate::ops::infer::resolve_axis;
 use crate::ops::{Infer, OpError, Operator};
-use crate::program::{Arg, View};
+use crate::program::{Action, Arg, Condition, View};
 use serde::{Deserialize, Serialize};
 
 /// ONNX `Gather`.
@@ -170,10 +170,10 @@ impl Operator for GatherNd {
         };
         let last = indices.shape.len() - 1;
         if cx.dims().value(indices.shape[last]).is_none() {
-            let expected = cx.int(n as i64);
-            cx.set(&[indices.shape[last]], &[expected]);
-            for axis in 0..self.batch {
-                cx.set(&[indices.shape[axis]], &[x.shape[axis]]);
+            let components = (indices.shape[last], cx.int(n as i64));
+            let common = (0..self.batch).map(|axis| (indices.shape[axis], x.shape[axis]));
+            for (a, b) in common.chain([components]).filter(|(a, b)| a != b) {
+                cx.step(Action::Require(Condition::Equal(a, b)));
             }
             cx.set(&result, &[&indices.shape[..last], &x.shape[self.batch + n..]].concat());
         }

@@ -137,11 +137,14 @@ impl Operator for AffineGrid {
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
         let theta = cx.input(0)?;
         let shape = output_shape(cx, 0)?;
-        let spatial = shape.get(1..shape.len() - 1).ok_or_else(|| OpError::invalid("the result must have a batch and coordinates"))?;
+        let spatial =
+            shape.get(1..shape.len().saturating_sub(1)).ok_or_else(|| OpError::invalid("the result must have a batch and coordinates"))?;
         if cx.elements(1).is_none() {
             let size = read_ints(cx, 1, shape.len())?;
             let axes = cx.int(spatial.len() as i64);
-            cx.set(&[theta.shape[1], theta.shape[2]], &[axes, cx.int(spatial.len() as i64 + 1)]);
+            for (given, needed) in [(theta.shape[1], axes), (theta.shape[2], cx.int(spatial.len() as i64 + 1))] {
+                cx.step(crate::program::Action::Require(crate::program::Condition::Equal(given, needed)));
+            }
             cx.set(&shape, &[&[theta.shape[0]], &size[2..], &[axes]].concat());
             cx.step(crate::program::Action::Require(crate::program::Condition::Equal(size[0], theta.shape[0])));
             require_dims(cx, spatial);
