@@ -119,10 +119,9 @@ impl Reshape {
     fn squeezed(cx: &mut Infer<'_>, shape: &[Dim], axes: Option<&[i64]>) -> Result<Vec<Dim>, OpError> {
         let one = cx.int(1);
         let Some(axes) = axes else {
-            // The rank of the result depends on which dims are one. Those that are not known to be are taken to be more, which is checked.
-            let two = cx.int(2);
-            for &d in shape.iter().filter(|&&d| d != one && cx.dims.bounds(d).0 != cx.dims.bounds(d).1) {
-                cx.require_at_most(two, d, "2 and a dim that Squeeze without axes keeps");
+            if let Some(d) = shape.iter().find(|&&d| d != one && cx.dims.bounds(d).0 <= 1) {
+                return Err(OpError::unsupported(format!("Squeeze without axes where a dim ({}) may or may not be 1", cx.dims.show(*d)))
+                    .help("give the dim a value with --dim"));
             }
             return Ok(shape.iter().copied().filter(|&d| d != one).collect());
         };
