@@ -253,6 +253,15 @@ impl Graph {
         uses
     }
 
+    /// As [`uses`](Self::uses), not counting nodes that only want to know the shape.
+    pub fn uses_of_contents(&self) -> Vec<usize> {
+        let mut uses = self.uses();
+        for (_, node) in self.nodes.iter().filter(|(_, n)| matches!(n.op, Op::Shape(_) | Op::DimsOf(_))) {
+            node.inputs.iter().flatten().for_each(|v| uses[v.index()] -= 1);
+        }
+        uses
+    }
+
     /// The node that defines a value, and which of its outputs it is.
     pub fn producer(&self, value: ValueId) -> Option<(&Node, usize)> {
         match self.values[value].def {

@@ -6,6 +6,7 @@ pub mod cse;
 pub mod dead;
 pub mod fuse;
 pub mod layout;
+pub mod pattern;
 pub mod peephole;
 
 use crate::ir::graph::{Graph, NodeError};
@@ -25,6 +26,7 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "cse", run: cse::run },
     Pass { name: "activations", run: fuse::activation::run },
     Pass { name: "norms", run: fuse::norm::run },
+    Pass { name: "attention", run: fuse::attention::run },
     Pass { name: "dead-2", run: dead::run },
     Pass { name: "epilogues", run: fuse::epilogue::run },
     Pass { name: "dead-3", run: dead::run },

@@ -25,7 +25,7 @@ pub type Rule = fn(&mut Site<'_>) -> Result<Option<Vec<ValueId>>, NodeError>;
 
 /// Offers every node to the rules in turn; the first that answers wins.
 pub fn apply(graph: &Graph, rules: &[Rule]) -> Result<Graph, NodeError> {
-    let uses = graph.uses();
+    let uses = graph.uses_of_contents();
     graph.rebuild(None, &mut |new, old, id: NodeId, inputs| {
         for rule in rules {
             let mut site = Site { new, old, node: &old.nodes[id], inputs, uses: &uses };

@@ -34,7 +34,8 @@ crate::param_struct!(attention::Attention {
     left,
     right,
     scale,
-    softcap
+    softcap,
+    blind_is_nan
 });
 
 /// ONNX `Attention` (opset 23; `nonpad_kv_seqlen` since 24, windows since 25).
@@ -68,6 +69,8 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
         left: cx.int("left_window_size", -1)?,
         right: cx.int("right_window_size", -1)?,
         scores: cx.int("qk_matmul_output_mode", 0)?,
+        by_position: [false; 4],
+        blind_is_nan: false,
     };
     if !(0..4).contains(&op.scores) {
         return Err(OpError::invalid(format!("qk_matmul_output_mode is {}", op.scores)));
@@ -116,6 +119,10 @@ pub struct Attention {
     pub right: i64,
     /// What the scores are: 0 products, 1 after the soft cap, 2 after the mask, 3 after softmax.
     pub scores: i64,
+    /// Whether queries, keys, values and the result, where they are of rank 4, have positions before heads.
+    pub by_position: [bool; 4],
+    /// Whether the result of a query from which all keys are hidden is NaN, as softmax gives it, and not zero.
+    pub blind_is_nan: bool,
 }
 
 /// An operand: its sizes and how it lies.
@@ -130,7 +137,7 @@ struct Heads {
 }
 
 impl Heads {
-    fn of(dims: &Dims, shape: &[Dim], heads: Option<i64>) -> Result<Self, OpError> {
+    fn of(dims: &Dims, shape: &[Dim], heads: Option<i64>, by_position: bool) -> Result<Self, OpError> {
         match *shape {
             [batch, len, hidden] => {
                 let heads = heads
@@ -139,6 +146,10 @@ impl Heads {
                 let heads = dims.int(heads);
                 let size = dims.floor_div(hidden, heads);
                 Ok(Self { batch, heads, len, size, strides: [dims.mul(len, hidden), size, hidden] })
+            }
+            [batch, len, heads, size] if by_position => {
+                let position = dims.mul(heads, size);
+                Ok(Self { batch, heads, len, size, strides: [dims.mul(len, position), size, position] })
             }
             [batch, heads, len, size] => {
                 let head = dims.mul(len, size);
@@ -198,9 +209,10 @@ impl Attention {
 impl Operator for Attention {
     fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
         let (dtype, shape) = (cx.dtype(0)?, cx.shape(0)?);
-        let q = Heads::of(cx.dims, &shape, self.q_heads)?;
-        let k = Heads::of(cx.dims, &cx.shape(1)?, self.kv_heads)?;
-        let v = Heads::of(cx.dims, &cx.shape(2)?, self.kv_heads)?;
+        let [q_turned, k_turned, v_turned, out_turned] = self.by_position;
+        let q = Heads::of(cx.dims, &shape, self.q_heads, q_turned)?;
+        let k = Heads::of(cx.dims, &cx.shape(1)?, self.kv_heads, k_turned)?;
+        let v = Heads::of(cx.dims, &cx.shape(2)?, self.kv_heads, v_turned)?;
         for (a, b, what) in [
             (q.batch, k.batch, "the batches of queries and keys"),
             (k.batch, v.batch, "the batches of keys and values"),
@@ -220,7 +232,11 @@ impl Operator for Attention {
             let count = cx.dims.product(&count);
             cx.require_equal(count, q.batch, "the number of lengths and the batch");
         }
-        let y = if shape.len() == 3 { vec![q.batch, q.len, cx.dims.mul(q.heads, v.size)] } else { vec![q.batch, q.heads, q.len, v.size] };
+        let y = match (shape.len(), out_turned) {
+            (3, _) => vec![q.batch, q.len, cx.dims.mul(q.heads, v.size)],
+            (_, true) => vec![q.batch, q.len, q.heads, v.size],
+            _ => vec![q.batch, q.heads, q.len, v.size],
+        };
         Ok(vec![Fact::tensor(dtype, y), Fact::tensor(dtype, vec![q.batch, q.heads, q.len, k.len])])
     }
 
@@ -229,13 +245,14 @@ impl Operator for Attention {
         let (q, k, v) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
         let dtype = q.dtype;
         let (k, v) = (cx.converted(k, dtype)?, cx.converted(v, dtype)?);
+        let [q_turned, k_turned, v_turned, out_turned] = self.by_position;
         let (hq, hk, hv) = (
-            Heads::of(&dims, &q.shape, self.q_heads)?,
-            Heads::of(&dims, &k.shape, self.kv_heads)?,
-            Heads::of(&dims, &v.shape, self.kv_heads)?,
+            Heads::of(&dims, &q.shape, self.q_heads, q_turned)?,
+            Heads::of(&dims, &k.shape, self.kv_heads, k_turned)?,
+            Heads::of(&dims, &v.shape, self.kv_heads, v_turned)?,
         );
         let y = cx.output(0)?;
-        let out = Heads::of(&dims, &y.shape, self.q_heads)?;
+        let out = Heads::of(&dims, &y.shape, self.q_heads, out_turned)?;
         let full = [hq.batch, hq.heads, hq.len, hk.len];
         let mask = if cx.has(3) { Some(self.mask(cx, dtype)?) } else { None };
         let (strides, covered) = mask.as_ref().map_or(([dims.int(0); 4], hk.len), |m| mask_strides(&dims, &m.shape, full));
@@ -264,6 +281,7 @@ impl Operator for Attention {
                 ("right", Arg::I64(dims.int(self.right))),
                 ("scale", Arg::F32(self.scale.unwrap_or(f32::NAN))),
                 ("softcap", Arg::F32(self.softcap)),
+                ("blind_is_nan", Arg::Bool(self.blind_is_nan)),
             ],
         );
         let operands = [q.read(), k.read(), v.read(), mask, nonpad, sizes];

@@ -1,6 +1,7 @@
 //! Fusions: several operators become one.
 
 pub mod activation;
+pub mod attention;
 pub mod chain;
 pub mod epilogue;
 pub mod norm;

@@ -67,7 +67,7 @@ pub fn attention_any<T: Float>(
             *score = if (start..end).contains(&j) { *score + bias } else { f64::NEG_INFINITY };
         }
         keep(2, scratch);
-        softmax_or_zero(scratch);
+        softmax_or(scratch, if p.blind_is_nan { f64::NAN } else { 0.0 });
         keep(3, scratch);
         let to = offset(p.out, b, h, i);
         for (d, y) in out[to..to + p.v_dim].iter_mut().enumerate() {
@@ -78,10 +78,11 @@ pub fn attention_any<T: Float>(
     Ok(())
 }
 
-fn softmax_or_zero(row: &mut [f64]) {
+/// Softmax; `blind` everywhere if all are hidden.
+fn softmax_or(row: &mut [f64], blind: f64) {
     let top = row.iter().fold(f64::NEG_INFINITY, |a, &v| if v > a || v.is_nan() { v } else { a });
     if top == f64::NEG_INFINITY {
-        return row.fill(0.0);
+        return row.fill(blind);
     }
     for v in row.iter_mut() {
         *v = fmath::exp(*v - top);

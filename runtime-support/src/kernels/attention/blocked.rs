@@ -176,7 +176,8 @@ impl WithSimd for Block<'_> {
             block += KEYS;
         }
         for (i, r) in running.iter().enumerate() {
-            scale_row(s, self.row(i), if r.sum == 0.0 { 0.0 } else { 1.0 / r.sum });
+            let blind = if p.blind_is_nan { f32::NAN } else { 0.0 };
+            scale_row(s, self.row(i), if r.sum == 0.0 { blind } else { 1.0 / r.sum });
         }
     }
 }

@@ -55,6 +55,8 @@ pub struct Attention {
     pub scale: f32,
     /// Scores become `softcap * tanh(score / softcap)`, unless it is 0.
     pub softcap: f32,
+    /// Whether the result of a query from which all keys are hidden is NaN, and not zero.
+    pub blind_is_nan: bool,
 }
 
 impl Attention {
