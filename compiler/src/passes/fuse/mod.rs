@@ -5,3 +5,5 @@ pub mod attention;
 pub mod chain;
 pub mod epilogue;
 pub mod norm;
+#[cfg(test)]
+mod tests;

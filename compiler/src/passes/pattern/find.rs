@@ -5,8 +5,8 @@ use crate::ir::graph::{Def, Graph, Node, NodeId, ValueId};
 use crate::ops::Op;
 use crate::ops::elementwise::binary::{Binary, BinaryFn};
 use crate::ops::elementwise::parametric::ParametricFn;
-use crate::ops::elementwise::unary::Unary;
 use crate::ops::elementwise::predicate::Predicate;
+use crate::ops::elementwise::unary::Unary;
 use crate::ops::linear::matmul::MatMul;
 use crate::ops::nn::softmax::{Kind, Softmax};
 use crate::ops::reduce::reduce::{Reduce, ReduceFn};
@@ -88,7 +88,6 @@ impl<'a> Finder<'a> {
         let mut outputs = nodes.iter().flat_map(|&n| self.graph.nodes[n].outputs.iter());
         outputs.all(|v| *v == root || self.uses[v.index()] <= inside.get(v).copied().unwrap_or(0))
     }
-
 }
 
 impl<'a> Search<'a> {
@@ -170,13 +169,13 @@ impl<'a> Search<'a> {
         }
         match pattern {
             Pattern::Name(_) | Pattern::Constant(_) => Vec::new(),
-            Pattern::Number(c) => scalar(self.graph, value).filter(|&v| v == *c || close(v, *c)).map(|_| Way::default()).into_iter().collect(),
+            Pattern::Number(c) => {
+                scalar(self.graph, value).filter(|&v| v == *c || close(v, *c)).map(|_| Way::default()).into_iter().collect()
+            }
             Pattern::Sum(p, q) => self.binary(value, BinaryFn::Add).map_or(Vec::new(), |found| both(found, p, q)),
-            Pattern::Difference(p, q) => self
-                .binary(value, BinaryFn::Sub)
-                .map(|(node, a, b)| way(node, vec![(p.clone(), a), (q.clone(), b)]))
-                .into_iter()
-                .collect(),
+            Pattern::Difference(p, q) => {
+                self.binary(value, BinaryFn::Sub).map(|(node, a, b)| way(node, vec![(p.clone(), a), (q.clone(), b)])).into_iter().collect()
+            }
             Pattern::Product(factors, constant) => self.products(factors, *constant, value),
             Pattern::Power(p, n) => self.powers(p, *n, value),
             Pattern::Unary(f, p) => self.functions(*f, p, value),
@@ -288,7 +287,12 @@ impl<'a> Search<'a> {
             },
             _ => None,
         };
-        ways.extend(joined.map(|((node, x, axes), q)| Way { goals: vec![(q.clone(), x)], nodes: vec![node], axes: Some(axes), ..Way::default() }));
+        ways.extend(joined.map(|((node, x, axes), q)| Way {
+            goals: vec![(q.clone(), x)],
+            nodes: vec![node],
+            axes: Some(axes),
+            ..Way::default()
+        }));
         if f == F::Sqrt
             && let Some((node, x, exponent)) = self.binary(value, BinaryFn::Pow)
             && scalar(self.graph, exponent) == Some(0.5)
@@ -347,10 +351,8 @@ impl<'a> Search<'a> {
 
     /// The ways in which a value is one over a pattern.
     fn inverse(&self, of: &Rc<Pattern>, value: ValueId) -> Vec<Assignment> {
-        let reached = |(node, x): (NodeId, ValueId), p: &Rc<Pattern>| Assignment {
-            way: Way::through(node, vec![(p.clone(), x)]),
-            constant: 1.0,
-        };
+        let reached =
+            |(node, x): (NodeId, ValueId), p: &Rc<Pattern>| Assignment { way: Way::through(node, vec![(p.clone(), x)]), constant: 1.0 };
         let mut found: Vec<Assignment> = self.unary(value, F::Reciprocal).map(|at| reached(at, of)).into_iter().collect();
         if let Pattern::Unary(F::Sqrt, inner) = &**of {
             found.extend(self.unary(value, F::Rsqrt).map(|at| reached(at, inner)));

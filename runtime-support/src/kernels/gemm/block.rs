@@ -22,7 +22,10 @@ const SEGMENTS: usize = 32;
 /// The most k in a block, so that a panel's part of it stays in the L1 cache while the rows go by.
 const K_BLOCK: usize = 256;
 /// The most rows in a block, so that its elements of A for one block of k stay in the L2 cache while the panels go by.
-const M_BLOCK: usize = 120;
+const M_BLOCK: usize = 144;
+/// The panels that go by before the next block of k, so that their part of C stays in the L2 cache too. As many as there are, if the rows of A
+/// would have to be gathered again for each group.
+const PANELS: usize = 8;
 
 /// As many zeros as a segment can be long: the elements of A under padding.
 pub(crate) static ZEROS: [f32; K_BLOCK] = [0.0; K_BLOCK];
@@ -208,12 +211,17 @@ unsafe fn run<S: Simd, const MR: usize, const NV: usize>(s: S, a: &dyn Source, t
     let mut table = [core::ptr::null::<f32>(); TABLE];
     let mut patches = Patches { room: [const { MaybeUninit::uninit() }; PATCHES], used: 0 };
     let mut segments = [Segment { unit: 0, start: 0, len: 0 }; SEGMENTS];
+    let blocks = rows.len().div_ceil(M_BLOCK.min(TABLE / cut.whole)).max(1);
+    // Blocks of nearly equal height: a low one at the end would read all panels for little.
+    let height = rows.len().div_ceil(blocks).next_multiple_of(MR);
+    let group = if a.in_place() && depth > cut.whole * cut.len { PANELS } else { usize::MAX };
     let mut row = rows.start;
     while row < rows.end {
-        let limit = (rows.end - row).min(M_BLOCK).min(TABLE / cut.whole);
+        let limit = (rows.end - row).min(height).min(TABLE / cut.whole);
         let count = a.block_rows(row, limit, cut.whole * cut.len).clamp(1, limit);
-        let mut at = 0;
-        loop {
+        let (mut at, mut first) = (0, panels.start);
+        while first < panels.end {
+            let last = first.saturating_add(group).min(panels.end);
             let (segment_count, end) = cut.block(at, &mut segments);
             let segments = &segments[..segment_count];
             patches.used = 0;
@@ -225,7 +233,7 @@ unsafe fn run<S: Simd, const MR: usize, const NV: usize>(s: S, a: &dyn Source, t
                 *length = segment.len;
             }
             let finish = (end == depth).then_some(t.finish);
-            for panel in panels.clone() {
+            for panel in first..last {
                 for column in (panel * PANEL..t.n.min((panel + 1) * PANEL)).step_by(NV * S::LANES) {
                     // SAFETY: the table holds the block's rows; panel and column exist.
                     unsafe {
@@ -252,10 +260,7 @@ unsafe fn run<S: Simd, const MR: usize, const NV: usize>(s: S, a: &dyn Source, t
                     }
                 }
             }
-            at = end;
-            if at == depth {
-                break;
-            }
+            (at, first) = if end == depth { (0, last) } else { (end, first) };
         }
         row += count;
     }
