@@ -140,7 +140,7 @@ fn attention(place: &mut Place<'_>, mask: Option<ValueId>, blind_is_nan: bool) -
     let op = Attention {
         q_heads: heads,
         kv_heads: heads,
-        scale,
+        scale: Some(scale),
         softcap: 0.0,
         causal: false,
         left: -1,
