@@ -111,7 +111,7 @@ impl Place<'_> {
     /// Adds an operator.
     pub fn add(&mut self, op: impl Into<Op>, inputs: &[ValueId]) -> Result<ValueId, NodeError> {
         let inputs: Vec<Option<ValueId>> = inputs.iter().copied().map(Some).collect();
-        Ok(self.new.add(op.into(), &inputs, &self.origin, &[self.name.clone()], &[])?[0])
+        Ok(self.new.add(op.into(), &inputs, &self.origin, std::slice::from_ref(&self.name), &[])?[0])
     }
 
     /// Adds a constant.
