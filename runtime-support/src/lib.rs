@@ -20,6 +20,8 @@ pub mod float;
 pub mod kernels;
 pub mod math;
 pub mod memory;
+#[cfg(feature = "std")]
+pub mod profile;
 #[cfg(feature = "alloc")]
 pub mod session;
 pub mod simd;

@@ -3,7 +3,8 @@
 use super::generate::{Generated, generate, in_package, program};
 use super::style::Spinner;
 use super::verify::cache_folder;
-use super::{CompileArgs, inputs};
+use super::{CompileArgs, inputs, profile};
+use onnxc::emit::EmitOptions;
 use onnxc::harness::cargo;
 use onnxc::program::{PortType, Program};
 use onnxc_runtime::element::DType;
@@ -35,6 +36,12 @@ pub struct Bench {
     /// Print the line of the protocol
     #[arg(long)]
     json: bool,
+    /// Time every step, and print which took how long beside what the machine could do
+    #[arg(long, conflicts_with = "build_only")]
+    profile: bool,
+    /// With --profile: the most steps to list
+    #[arg(long, default_value_t = 30, value_name = "STEPS")]
+    top: usize,
     #[command(flatten)]
     compile: CompileArgs,
 }
@@ -60,30 +67,33 @@ impl Bench {
         };
         let output = Command::new(&exe).arg(&model).args([self.threads.to_string(), self.iters.to_string()]).output();
         let output = output.map_err(|e| format!("{}: {e}", exe.display()))?;
-        let line = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        let json: serde_json::Value = serde_json::from_str(&line).map_err(|_| format!("the benchmark ended with {}", output.status))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let (line, steps) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
+        let json: serde_json::Value = serde_json::from_str(line).map_err(|_| format!("the benchmark ended with {}", output.status))?;
         if let Some(error) = json["error"].as_str() {
             return Err(error.to_owned());
         }
         if self.json {
-            println!("{line}");
+            println!("{}", text.trim());
         } else {
             println!("{}", summary(&json, self.threads));
+            print!("{}", profile::table(steps, self.top));
         }
         Ok(ExitCode::SUCCESS)
     }
 
     fn build(&self) -> Result<PathBuf, String> {
-        let generated = generate(&self.model, &self.compile, in_package("src/model.weights"))?;
+        let emit = EmitOptions { profile: self.profile, ..in_package("src/model.weights") };
+        let generated = generate(&self.model, &self.compile, emit)?;
         let stem = self.model.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
         let plain: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
         // Two models of one name do not share a crate: their folders differ.
         let folder = self.model.canonicalize().map_err(|e| e.to_string())?;
         let hash =
             folder.to_string_lossy().bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-        let name = format!("onnxc-bench-{plain}-{hash:016x}");
+        let name = format!("onnxc-{}-{plain}-{hash:016x}", if self.profile { "profile" } else { "bench" });
         let dir = cache_folder().join("src").join(&name);
-        write_crate(&dir, &name, &generated)?;
+        write_crate(&dir, &name, &generated, self.profile)?;
         let spinner = Spinner::new("rustc compiles the model");
         let built = cargo::build_one(&dir, &cache_folder().join("target"), &name);
         drop(spinner);
@@ -91,7 +101,7 @@ impl Bench {
     }
 }
 
-fn write_crate(dir: &Path, name: &str, generated: &Generated) -> Result<(), String> {
+fn write_crate(dir: &Path, name: &str, generated: &Generated, profile: bool) -> Result<(), String> {
     let manifest = format!(
         "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n[workspace]\n\n\
          [dependencies]\nonnxc-runtime = {}\n",
@@ -99,14 +109,14 @@ fn write_crate(dir: &Path, name: &str, generated: &Generated) -> Result<(), Stri
     );
     cargo::write_if_new(&dir.join("Cargo.toml"), manifest.as_bytes())?;
     cargo::copy_lock(dir)?;
-    let main = format!("mod model;\n\n{}\n{BENCH}", driver(&generated.program));
+    let main = format!("mod model;\n\n{}\n{BENCH}", driver(&generated.program, profile));
     cargo::write_if_new(&dir.join("src/main.rs"), main.as_bytes())?;
     cargo::write_if_new(&dir.join("src/model.rs"), generated.source.as_bytes())?;
     generated.blob.as_ref().map_or(Ok(()), |blob| cargo::write_if_new(&dir.join("src/model.weights"), &blob.bytes))
 }
 
 /// `struct Bench` whose `once` calls the model's own `run`, as a user's program does: typed inputs, borrowed outputs, nothing allocated.
-fn driver(program: &Program) -> String {
+fn driver(program: &Program, profile: bool) -> String {
     let n = program.inputs.len();
     let names: Vec<String> = (0..n).map(|i| format!("v{i}")).collect();
     let mut texts = String::new();
@@ -136,8 +146,9 @@ fn driver(program: &Program) -> String {
         });
     }
     let fault = if arguments.iter().any(|a| a.contains("Fault::")) { "use onnxc_runtime::error::Fault;\n" } else { "" };
+    let steps = if profile { "&model::PROFILE" } else { "&[]" };
     format!(
-        "{fault}\nstruct Bench {{\n    model: model::Model<'static>,\n    inputs: Vec<Value>,\n}}\n\nimpl Bench {{\n    \
+        "{fault}\n/// The timed steps.\nfn profile() -> &'static [Step] {{\n    {steps}\n}}\n\nstruct Bench {{\n    model: model::Model<'static>,\n    inputs: Vec<Value>,\n}}\n\nimpl Bench {{\n    \
          fn once(&mut self) -> Result<(), onnxc_runtime::error::RunError> {{\n        let [{}] = session::take::<{n}>(&self.inputs)?;\n{texts}        \
          std::hint::black_box(self.model.run({})?);\n        Ok(())\n    }}\n}}\n",
         names.join(", "),
@@ -186,7 +197,8 @@ fn summary(json: &serde_json::Value, threads: usize) -> String {
     )
 }
 
-fn time(micros: f64) -> String {
+/// A time in the unit that suits it.
+pub(super) fn time(micros: f64) -> String {
     match micros {
         t if t < 1e3 => format!("{t:.2} us"),
         t if t < 1e6 => format!("{:.2} ms", t / 1e3),

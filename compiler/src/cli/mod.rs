@@ -6,6 +6,7 @@ mod generate;
 mod inputs;
 mod inspect;
 mod ops;
+mod profile;
 mod run;
 pub mod style;
 mod verify;

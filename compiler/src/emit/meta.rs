@@ -83,7 +83,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 ];
 
 /// Modules of the runtime that generated code names by their last part.
-const MODULES: &[&str] = &["dims", "door", "element", "float", "kernels", "memory", "session"];
+const MODULES: &[&str] = &["dims", "door", "element", "float", "kernels", "memory", "profile", "session"];
 
 /// One `use` line for each path that the items mention.
 pub(super) fn imports(items: &[TokenStream], runtime: &str, math: bool) -> Vec<TokenStream> {

@@ -12,6 +12,7 @@ pub mod names;
 mod options;
 mod outputs;
 mod ports;
+mod profile;
 mod session;
 mod state;
 mod steps;
@@ -99,6 +100,8 @@ struct Emitter<'a> {
     /// A formula calls a function of `Math`.
     math: bool,
     weights: weights::Table,
+    /// The elements of `PROFILE`, if steps are timed.
+    profile: Vec<TokenStream>,
 }
 
 /// The names that the module's own items and imports have.
@@ -109,6 +112,7 @@ const RESERVED: &[&str] = &[
     "Dims",
     "Memory",
     "WEIGHTS",
+    "PROFILE",
     "Cx",
     "Dim",
     "DType",
@@ -185,8 +189,10 @@ pub fn emit(program: &Program, memory: &Placement, options: &EmitOptions) -> Emi
     let weight_bytes = emitter.weight_bytes();
     let meta = emitter.meta_item(weight_bytes);
     let (blob, blob_item) = emitter.blob();
+    let profile = emitter.profile_item();
     let Emitter { math, functions, formula_items, weights, .. } = emitter;
-    let sections = [vec![endian(), meta], model, session, outputs, inputs, dims, functions, formula_items, weights.items, vec![blob_item]];
+    let sections =
+        [vec![endian(), meta], model, session, outputs, inputs, dims, functions, formula_items, weights.items, vec![profile, blob_item]];
     let items: Vec<TokenStream> = sections.into_iter().flatten().filter(|item| !item.is_empty()).collect();
     let mut all = meta::imports(&items, &options.runtime_path, math);
     all.extend(items);
@@ -227,6 +233,7 @@ impl<'a> Emitter<'a> {
             formula_items: Vec::new(),
             math: false,
             weights: weights::Table::default(),
+            profile: Vec::new(),
         }
     }
 

@@ -13,6 +13,8 @@ pub struct EmitOptions {
     pub no_std: bool,
     /// The SHA-256 of the model file, in hexadecimal.
     pub model_hash: String,
+    /// Measure the time of each step (`PROFILE` in the module, see `onnxc_runtime::profile`). Needs std.
+    pub profile: bool,
 }
 
 impl Default for EmitOptions {
@@ -23,6 +25,7 @@ impl Default for EmitOptions {
             blob: BlobPath::Beside("model.weights".to_owned()),
             no_std: false,
             model_hash: String::new(),
+            profile: false,
         }
     }
 }

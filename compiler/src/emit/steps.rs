@@ -155,7 +155,8 @@ impl Emitter<'_> {
         let (binds, last) = (self.take_binds(), last);
         self.function(&name, &docs(step), uses, &quote!((), Fault), &quote!(#binds #body), &last);
         let args = uses.arguments();
-        Statement { tokens: quote!(#name(#args).map_err(|f| f.at(#node))?;), uses }
+        let call = self.timed(step, node, quote!(#name(#args)));
+        Statement { tokens: quote!(#call.map_err(|f| f.at(#node))?;), uses }
     }
 
     /// The statements before a call that make room for what it binds.

@@ -1,4 +1,5 @@
 use onnxc_runtime::element::DType;
+use onnxc_runtime::profile::Step;
 use onnxc_runtime::session::{self, Session};
 use onnxc_runtime::value::{Tensor, Value};
 use std::io::{BufRead, Write};
@@ -10,10 +11,14 @@ use std::time::{Duration, Instant};
 fn main() {
     let start = monotonic_ns();
     if let Err(message) = competitor(start) {
-        let plain: String = message.chars().map(|c| if c == '"' || c == '\\' || c.is_control() { '\'' } else { c }).take(400).collect();
-        println!("{{\"error\":\"{plain}\"}}");
+        println!("{{\"error\":\"{}\"}}", plain(&message));
         std::process::exit(3);
     }
+}
+
+/// A text that is a JSON string between quotes.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c == '"' || c == '\\' || c.is_control() { '\'' } else { c }).take(400).collect()
 }
 
 fn competitor(start: u64) -> Result<(), String> {
@@ -65,9 +70,28 @@ fn competitor(start: u64) -> Result<(), String> {
     for _ in 0..(iters / 10).clamp(1, 20) {
         bench.once().map_err(|e| format!("run: {e}"))?;
     }
+    profile().iter().for_each(Step::reset);
     let window = bench.window(iters, Duration::from_secs(20), estimate)?;
     say(&format!("{head},{window}"));
+    if !profile().is_empty() {
+        say_profile();
+    }
     Ok(())
+}
+
+/// A line with the machine's limits, then one for each step that ran.
+fn say_profile() {
+    let limits = onnxc_runtime::profile::limits(onnxc_runtime::cx::Cx::detect());
+    say(&format!("\"peak_flops\":{:.4e},\"peak_bytes\":{:.4e}", limits.flops, limits.bytes));
+    for step in profile().iter().filter(|step| step.spent().1 > 0) {
+        let (nanos, calls) = step.spent();
+        let Step { node, kernel, doc, flops, bytes, .. } = step;
+        say(&format!(
+            "\"node\":\"{}\",\"kernel\":\"{kernel}\",\"doc\":\"{}\",\"flops\":{flops},\"bytes\":{bytes},\"nanos\":{nanos},\"calls\":{calls}",
+            plain(node),
+            plain(doc)
+        ));
+    }
 }
 
 impl Bench {
