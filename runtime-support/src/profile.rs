@@ -21,13 +21,25 @@ pub struct Step {
     /// Bytes that one call reads and writes at least; 0 if not known.
     pub bytes: u64,
     nanos: AtomicU64,
+    fastest: AtomicU64,
     calls: AtomicU64,
+}
+
+/// The time of a step since the last reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spent {
+    /// Nanoseconds of all calls.
+    pub nanos: u64,
+    /// Nanoseconds of the fastest call: what others on the machine disturb least.
+    pub fastest: u64,
+    /// Calls.
+    pub calls: u64,
 }
 
 impl Step {
     /// A step that took no time yet.
     pub const fn new(node: &'static str, kernel: &'static str, doc: &'static str, flops: u64, bytes: u64) -> Self {
-        Self { node, kernel, doc, flops, bytes, nanos: AtomicU64::new(0), calls: AtomicU64::new(0) }
+        Self { node, kernel, doc, flops, bytes, nanos: AtomicU64::new(0), fastest: AtomicU64::new(u64::MAX), calls: AtomicU64::new(0) }
     }
 
     /// Runs the step and adds the time it took.
@@ -35,19 +47,24 @@ impl Step {
     pub fn time<R>(&self, run: impl FnOnce() -> R) -> R {
         let clock = Instant::now();
         let result = run();
-        self.nanos.fetch_add(clock.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        let nanos = clock.elapsed().as_nanos() as u64;
+        self.nanos.fetch_add(nanos, Ordering::Relaxed);
+        self.fastest.fetch_min(nanos, Ordering::Relaxed);
         self.calls.fetch_add(1, Ordering::Relaxed);
         result
     }
 
-    /// The nanoseconds and calls since the last reset.
-    pub fn spent(&self) -> (u64, u64) {
-        (self.nanos.load(Ordering::Relaxed), self.calls.load(Ordering::Relaxed))
+    /// The time since the last reset; the fastest of no calls took no time.
+    pub fn spent(&self) -> Spent {
+        let calls = self.calls.load(Ordering::Relaxed);
+        let fastest = if calls == 0 { 0 } else { self.fastest.load(Ordering::Relaxed) };
+        Spent { nanos: self.nanos.load(Ordering::Relaxed), fastest, calls }
     }
 
     /// Forgets what was counted.
     pub fn reset(&self) {
         self.nanos.store(0, Ordering::Relaxed);
+        self.fastest.store(u64::MAX, Ordering::Relaxed);
         self.calls.store(0, Ordering::Relaxed);
     }
 }
@@ -127,9 +144,10 @@ mod tests {
     fn steps_count_time_and_calls() {
         static STEP: Step = Step::new("n", "k", "d", 1, 2);
         assert_eq!(STEP.time(|| std::thread::sleep(std::time::Duration::from_millis(2))), ());
-        let (nanos, calls) = STEP.spent();
-        assert!(nanos >= 2_000_000 && calls == 1, "{nanos} {calls}");
+        STEP.time(|| ());
+        let Spent { nanos, fastest, calls } = STEP.spent();
+        assert!(nanos >= 2_000_000 && fastest < nanos && calls == 2, "{nanos} {fastest} {calls}");
         STEP.reset();
-        assert_eq!(STEP.spent(), (0, 0));
+        assert_eq!(STEP.spent(), Spent { nanos: 0, fastest: 0, calls: 0 });
     }
 }

@@ -1,5 +1,5 @@
 use onnxc_runtime::element::DType;
-use onnxc_runtime::profile::Step;
+use onnxc_runtime::profile::{Spent, Step};
 use onnxc_runtime::session::{self, Session};
 use onnxc_runtime::value::{Tensor, Value};
 use std::io::{BufRead, Write};
@@ -83,11 +83,11 @@ fn competitor(start: u64) -> Result<(), String> {
 fn say_profile() {
     let limits = onnxc_runtime::profile::limits(onnxc_runtime::cx::Cx::detect());
     say(&format!("\"peak_flops\":{:.4e},\"peak_bytes\":{:.4e}", limits.flops, limits.bytes));
-    for step in profile().iter().filter(|step| step.spent().1 > 0) {
-        let (nanos, calls) = step.spent();
+    for step in profile().iter().filter(|step| step.spent().calls > 0) {
+        let Spent { nanos, fastest, calls } = step.spent();
         let Step { node, kernel, doc, flops, bytes, .. } = step;
         say(&format!(
-            "\"node\":\"{}\",\"kernel\":\"{kernel}\",\"doc\":\"{}\",\"flops\":{flops},\"bytes\":{bytes},\"nanos\":{nanos},\"calls\":{calls}",
+            "\"node\":\"{}\",\"kernel\":\"{kernel}\",\"doc\":\"{}\",\"flops\":{flops},\"bytes\":{bytes},\"nanos\":{nanos},\"fastest\":{fastest},\"calls\":{calls}",
             plain(node),
             plain(doc)
         ));
