@@ -22,6 +22,7 @@ pub mod layout;
 pub mod linear_attention;
 pub mod loss;
 pub mod lrn;
+pub mod lrn_f32;
 pub mod matmul;
 pub mod non_max_suppression;
 pub mod nonzero;

@@ -1,14 +1,14 @@
 //! Normalisations without parameters: `LpNormalization`, `LRN`, `MeanVarianceNormalization`.
 
 use crate::import::Parse;
-use crate::ir::{Fact, ValueId};
+use crate::ir::{DType, Fact, ValueId};
 use crate::lower::Lower;
 use crate::ops::elementwise::binary::{Binary, BinaryFn};
 use crate::ops::elementwise::unary::Unary;
 use crate::ops::infer::resolve_axis;
 use crate::ops::reduce::around_args;
 use crate::ops::reduce::reduce::{Reduce, ReduceFn};
-use crate::ops::{Infer, OpError, Operator};
+use crate::ops::{Infer, Op, OpError, Operator};
 use crate::program::Arg;
 use crate::program::formula::Unary as F;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ pub fn parse_lp(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
 pub fn parse_lrn(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let x = cx.input(0)?;
     let size = cx.opt_int("size")?.filter(|&s| s > 0).ok_or_else(|| OpError::invalid("size must be positive"))?;
-    let op = LpNorm::Local { size, alpha: cx.float("alpha", 1e-4)?, beta: cx.float("beta", 0.75)?, bias: cx.float("bias", 1.0)? };
+    let op = LpNorm::Local { axis: 1, size, alpha: cx.float("alpha", 1e-4)?, beta: cx.float("beta", 0.75)?, bias: cx.float("bias", 1.0)? };
     cx.add(op, &[x]).map(|v| vec![v])
 }
 
@@ -55,8 +55,10 @@ pub enum LpNorm {
         /// 1 or 2.
         p: i64,
     },
-    /// Over `(bias + alpha / size * sum of squares)^beta` of the `size` channels around (axis 1).
+    /// Over `(bias + alpha / size * sum of squares)^beta` of the `size` channels around.
     Local {
+        /// The axis of the channels.
+        axis: usize,
         /// How many channels.
         size: i64,
         /// The factor of the sum.
@@ -71,10 +73,21 @@ pub enum LpNorm {
 impl Operator for LpNorm {
     fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
         let shape = cx.shape(0)?;
-        if matches!(self, Self::Local { .. }) && shape.len() < 2 {
+        if let Self::Local { axis, .. } = self
+            && *axis >= shape.len()
+        {
             return Err(OpError::invalid("the input must have channels on axis 1"));
         }
         Ok(vec![Fact::tensor(cx.dtype(0)?, shape)])
+    }
+
+    fn permuted(&self, perm: &[usize], _inputs: usize) -> Option<(Op, Vec<usize>)> {
+        let (Self::Lp { axis, .. } | Self::Local { axis, .. }) = self;
+        let moved = perm.iter().position(|p| p == axis)?;
+        let mut op = self.clone();
+        let (Self::Lp { axis, .. } | Self::Local { axis, .. }) = &mut op;
+        *axis = moved;
+        Some((op.into(), vec![0]))
     }
 
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
@@ -87,9 +100,14 @@ impl Operator for LpNorm {
                 let args = operands.chain(around_args(&dims, &x.shape, axis)).chain([Arg::I64(dims.int(p))]).collect();
                 cx.call(crate::kernel!(norm::lp_norm(_, _, _, _, _, _) for float(x.dtype)), args)
             }
-            Self::Local { size, alpha, beta, bias } => {
+            Self::Local { axis, size, alpha, beta, bias } => {
                 let tail = [Arg::Usize(dims.int(size)), Arg::F32(alpha), Arg::F32(beta), Arg::F32(bias)];
-                let args = operands.chain(around_args(&dims, &x.shape, 1)).chain(tail).collect();
+                let args = operands.chain(around_args(&dims, &x.shape, axis)).chain(tail);
+                if x.dtype == DType::F32 {
+                    let args = [Arg::Cx].into_iter().chain(args).collect();
+                    return cx.call(crate::kernel!(lrn_f32::lrn(_, _, _, _, _, _, _, _, _, _)), args);
+                }
+                let args = args.collect();
                 cx.call(crate::kernel!(lrn::lrn(_, _, _, _, _, _, _, _, _) for float(x.dtype)), args)
             }
         }

@@ -70,6 +70,11 @@ impl WithSimd for Lines<'_, '_> {
     }
 }
 
+/// The pixels of a row: together their sums hide the latency of the additions.
+const ROW: usize = 4;
+/// The most lines of a window that are computed in rows.
+const LINES: usize = 5;
+
 /// The pixels that are computed together.
 struct Strip {
     /// The first output pixel, of all images.
@@ -97,6 +102,19 @@ impl Depthwise<'_> {
         let origin = ((image * g.input[0]) as isize + g.start(0, d)) * height + g.start(1, h);
         let (first, last) = g.outputs_interior(2);
         let mut strip = Strip { pixel, column: 0, origin: origin * in_width, taps: [taps_d, taps_h, (0, 0)], channel: 0 };
+        let lines = (taps_d.1 - taps_d.0) * (taps_h.1 - taps_h.0);
+        if const { !matches!(S::ISA, Isa::Scalar) } && width >= ROW && lines <= LINES && g.dilation[2] == 1 {
+            // SAFETY: the line has as many pixels as a row of them.
+            strip.channel = unsafe {
+                match (g.kernel[2], g.stride[2]) {
+                    (3, 1) => self.rows::<S, 3, 1>(s, &strip),
+                    (3, 2) => self.rows::<S, 3, 2>(s, &strip),
+                    (5, 1) => self.rows::<S, 5, 1>(s, &strip),
+                    (5, 2) => self.rows::<S, 5, 2>(s, &strip),
+                    _ => strip.channel,
+                }
+            };
+        }
         while strip.channel < g.group {
             // Portable code is compiled for one shape only.
             let pair = const { !matches!(S::ISA, Isa::Scalar) } && g.group - strip.channel >= 2 * S::LANES;
@@ -123,6 +141,99 @@ impl Depthwise<'_> {
         if self.activation.is_costly() {
             // SAFETY: the line that was just written.
             unsafe { activate(s, self.activation, self.y.at(pixel * g.out_pitch), g.out_pitch, width, g.group) };
+        }
+    }
+
+    /// One line of the output in rows of pixels, the last of them overlapping the one before if need be, for all whole vectors of
+    /// channels; gives the first channel that is left. The window is `KW` taps wide, windows are `STEP` pixels apart.
+    ///
+    /// # Safety
+    /// The line has at least `ROW` pixels, windows at most `LINES` lines, and taps along a line are neighbours.
+    #[inline(always)]
+    unsafe fn rows<S: Simd, const KW: usize, const STEP: usize>(&self, s: S, at: &Strip) -> usize {
+        // A copy, because what is behind references might change with every store.
+        let g = *self.g;
+        let (mut lines, mut count) = ([(self.x, self.w); LINES], 0);
+        for d in at.taps[0].0..at.taps[0].1 {
+            for h in at.taps[1].0..at.taps[1].1 {
+                let pixel = at.origin + ((d * g.dilation[0] * g.input[1] + h * g.dilation[1]) * g.input[2]) as isize;
+                let weights = (d * g.kernel[1] + h) * KW * g.group;
+                lines[count] = (self.x.wrapping_offset((pixel + g.start(2, 0)) * g.in_pitch as isize), self.w.wrapping_add(weights));
+                count += 1;
+            }
+        }
+        let channels = g.group / S::LANES * S::LANES;
+        let (mut column, mut start) = (0, g.start(2, 0));
+        loop {
+            let inside = (start.min(0).unsigned_abs(), (g.input[2] as isize - start).max(0) as usize);
+            // SAFETY: the pixels are in the line; those that stick out of the input are named.
+            unsafe {
+                if inside.0 == 0 && inside.1 >= (ROW - 1) * STEP + KW {
+                    self.row::<S, KW, STEP, false>(s, &lines[..count], &g, at.pixel, column, inside, channels);
+                } else {
+                    self.row::<S, KW, STEP, true>(s, &lines[..count], &g, at.pixel, column, inside, channels);
+                }
+            }
+            if column + ROW >= g.output[2] {
+                return channels;
+            }
+            column = (column + ROW).min(g.output[2] - ROW);
+            start = g.start(2, column);
+        }
+    }
+
+    /// `ROW` neighbouring pixels of the output line from a column on, whole vectors of channels one after the other, as memory has them.
+    /// `lines` are the lines under the windows of column 0, and their weights. Of the pixels from the first window's start on, those in the
+    /// range `inside` exist (all that are needed, unless `EDGE`).
+    ///
+    /// # Safety
+    /// The pixels are in the line, `inside` is right, and the channels exist.
+    #[inline(always)]
+    unsafe fn row<S: Simd, const KW: usize, const STEP: usize, const EDGE: bool>(
+        &self,
+        s: S,
+        lines: &[(*const f32, *const f32)],
+        g: &Geometry,
+        line: usize,
+        column: usize,
+        inside: (usize, usize),
+        channels: usize,
+    ) {
+        let (pitch, group, out_pitch, residual_pitch) = (g.in_pitch, g.group, g.out_pitch, g.residual_pitch);
+        let (bias, residual, y) = (self.bias.map(<[f32]>::as_ptr), self.residual, self.y);
+        let clamp = self.activation.as_clamp().unwrap_or((f32::NEG_INFINITY, f32::INFINITY));
+        let (low, high) = (s.splat(clamp.0), s.splat(clamp.1));
+        let mut channel = 0;
+        while channel < channels {
+            // SAFETY: the channels exist, and taps outside the input are left out.
+            unsafe {
+                let start = match bias {
+                    Some(bias) => s.load_ptr(bias.add(channel)),
+                    None => s.zero(),
+                };
+                let mut acc = [start; ROW];
+                for &(x, weights) in lines {
+                    let (x, weights) = (x.wrapping_add(column * STEP * pitch + channel), weights.wrapping_add(channel));
+                    for w in 0..KW {
+                        let weight = s.load_ptr(weights.wrapping_add(w * group));
+                        for p in 0..ROW {
+                            let at = p * STEP + w;
+                            if !EDGE || (at >= inside.0 && at < inside.1) {
+                                acc[p] = s.mul_add(s.load_ptr(x.wrapping_add(at * pitch)), weight, acc[p]);
+                            }
+                        }
+                    }
+                }
+                if let Some(residual) = residual {
+                    for p in 0..ROW {
+                        acc[p] = s.add(acc[p], s.load_ptr(residual.add((line + column + p) * residual_pitch + channel)));
+                    }
+                }
+                for p in 0..ROW {
+                    s.store_ptr(y.at((line + column + p) * out_pitch + channel), s.min(high, s.max(low, acc[p])));
+                }
+            }
+            channel += S::LANES;
         }
     }
 

@@ -57,31 +57,49 @@ impl<'a> Windows<'a> {
     /// A part of a row of taps for a run of pixels; windows that stick out are gathered.
     #[inline(always)]
     fn locate_row(&self, i: usize, run: Range<usize>, line: Option<usize>, s: Segment, patches: &mut Patches, column: &mut Column<'_>) {
-        let (g, channels) = (self.g, self.g.in_channels);
-        for w in run.clone() {
-            let at = i + w - run.start;
-            let Some(line) = line else {
-                column.set(at, ZEROS.as_ptr());
-                continue;
-            };
-            let (first, last) = g.taps_inside(2, w);
-            let from = line as isize + g.start(2, w) * channels as isize + s.start as isize;
-            if first == 0 && last == g.kernel[2] {
-                column.set(at, self.x.as_ptr().wrapping_offset(from));
-            } else if let Some(patch) = patches.take(s.len) {
-                // The elements of the segment that are inside, counted from its start.
-                let first = (first * channels).saturating_sub(s.start).min(s.len);
-                let last = (last * channels).saturating_sub(s.start).clamp(first, s.len);
-                patch.fill(MaybeUninit::new(0.0));
-                if first < last {
-                    let inside = self.x.get(from.wrapping_add_unsigned(first) as usize..).unwrap_or_default();
-                    for (to, &x) in patch[first..last].iter_mut().zip(inside) {
-                        to.write(x);
-                    }
-                }
-                column.set(at, patch.as_ptr().cast());
+        let g = self.g;
+        let Some(line) = line else {
+            (i..i + run.len()).for_each(|at| column.set(at, ZEROS.as_ptr()));
+            return;
+        };
+        let (first, last) = g.outputs_interior(2);
+        let first = first.clamp(run.start, run.end);
+        let last = last.clamp(first, run.end);
+        for w in (run.start..first).chain(last..run.end) {
+            self.locate_edge(i + w - run.start, w, line, s, patches, column);
+        }
+        let step = g.stride[2] * g.in_channels;
+        let mut from = self.x.as_ptr().wrapping_offset(self.row_offset(line, first, s));
+        for w in first..last {
+            column.set(i + w - run.start, from);
+            from = from.wrapping_add(step);
+        }
+    }
+
+    /// Where a part of a row of taps starts for the pixel in column `w`; may be before the line.
+    #[inline(always)]
+    fn row_offset(&self, line: usize, w: usize, s: Segment) -> isize {
+        line as isize + self.g.start(2, w) * self.g.in_channels as isize + s.start as isize
+    }
+
+    /// A part of a row of taps that sticks out of its line, gathered.
+    #[inline(always)]
+    fn locate_edge(&self, at: usize, w: usize, line: usize, s: Segment, patches: &mut Patches, column: &mut Column<'_>) {
+        let channels = self.g.in_channels;
+        let (first, last) = self.g.taps_inside(2, w);
+        let from = self.row_offset(line, w, s);
+        let Some(patch) = patches.take(s.len) else { return };
+        // The elements of the segment that are inside, counted from its start.
+        let first = (first * channels).saturating_sub(s.start).min(s.len);
+        let last = (last * channels).saturating_sub(s.start).clamp(first, s.len);
+        patch.fill(MaybeUninit::new(0.0));
+        if first < last {
+            let inside = self.x.get(from.wrapping_add_unsigned(first) as usize..).unwrap_or_default();
+            for (to, &x) in patch[first..last].iter_mut().zip(inside) {
+                to.write(x);
             }
         }
+        column.set(at, patch.as_ptr().cast());
     }
 }
 

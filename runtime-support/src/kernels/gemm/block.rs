@@ -250,7 +250,8 @@ unsafe fn run<S: Simd, const MR: usize, const NV: usize>(s: S, a: &dyn Source, t
                             finish,
                         };
                         if const { NV > 1 } && place.cols <= S::LANES {
-                            tiles::<S, MR, 1>(s, place, count);
+                            // More rows, since a sum of few vectors waits for itself.
+                            tiles::<S, 8, 1>(s, place, count);
                         } else {
                             tiles::<S, MR, NV>(s, place, count);
                         }
@@ -286,7 +287,7 @@ unsafe fn tiles<S: Simd, const MR: usize, const NV: usize>(s: S, mut place: Plac
         };
         // SAFETY: heights add up to `count`, so the tile's rows exist.
         unsafe {
-            match height {
+            let stored = match height {
                 1 => tile::<S, 1, NV>(s, &place, sums),
                 2 if const { MR >= 2 && !matches!(S::ISA, Isa::Scalar) } => tile::<S, 2, NV>(s, &place, sums),
                 3 if const { MR >= 3 && !matches!(S::ISA, Isa::Scalar) } => tile::<S, 3, NV>(s, &place, sums),
@@ -295,9 +296,11 @@ unsafe fn tiles<S: Simd, const MR: usize, const NV: usize>(s: S, mut place: Plac
                 6 if const { MR >= 6 } => tile::<S, 6, NV>(s, &place, sums),
                 7 if const { MR >= 7 } => tile::<S, 7, NV>(s, &place, sums),
                 8 if const { MR >= 8 } => tile::<S, 8, NV>(s, &place, sums),
-                _ => {}
+                _ => true,
+            };
+            if !stored {
+                store(s, &place, sums, height, NV);
             }
-            store(s, &place, sums, height, NV);
             place.rows = place.rows.add(height * place.segments.len());
             place.c = place.c.add(height * place.c_row);
         }

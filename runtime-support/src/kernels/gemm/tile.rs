@@ -27,13 +27,39 @@ pub(crate) struct Place<'t, 'f> {
     pub finish: Option<&'f Finish<'f>>,
 }
 
-/// Sums one tile of exactly `MR` rows, to be passed to [`store`].
+impl Place<'_, '_> {
+    /// Whether the tile can be finished in registers: all its columns exist, and sums are neither scaled nor given something by row.
+    #[inline(always)]
+    fn is_plain(&self, width: usize) -> bool {
+        self.cols == width && self.finish.is_none_or(|f| f.alpha == 1.0 && f.row_bias.is_none())
+    }
+}
+
+/// Sums one tile of exactly `MR` rows. Stores it and gives true if it is plain; else the sums are to be passed to [`store`].
 ///
 /// # Safety
 /// `MR * NV` is at most `MAX_VECTORS`; `rows` holds `MR * segments.len()` pointers, each to as many elements as its segment is long; `b` has a panel row for each of them.
 #[inline(always)]
-pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(s: S, p: &Place<'_, '_>, sums: *mut f32) {
+pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(s: S, p: &Place<'_, '_>, sums: *mut f32) -> bool {
     let mut acc = [[s.zero(); NV]; MR];
+    let plain = p.is_plain(NV * S::LANES);
+    let bias = p.finish.and_then(|f| f.bias);
+    if plain && p.resume {
+        for r in 0..MR {
+            for v in 0..NV {
+                // SAFETY: the tile lies inside C.
+                acc[r][v] = unsafe { s.load_ptr(p.c.add(r * p.c_row + v * S::LANES)) };
+            }
+        }
+    } else if plain && let Some(bias) = bias {
+        for v in 0..NV {
+            // SAFETY: there is a bias for each column.
+            let b = unsafe { s.load_ptr(bias.as_ptr().add(p.at.1 + v * S::LANES)) };
+            for r in 0..MR {
+                acc[r][v] = b;
+            }
+        }
+    }
     let mut b = p.b;
     let count = p.segments.len();
     for i in 0..count {
@@ -59,11 +85,64 @@ pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(s: S, p: &P
             }
         }
     }
+    if plain {
+        let late_bias = if p.resume { bias } else { None };
+        // SAFETY: the tile lies inside C and the residual, and there is a bias for each column.
+        unsafe { store_plain(s, p, acc, late_bias) };
+        return true;
+    }
     // Through memory, so that what follows is one compact loop for all sizes of tiles and the accumulators are only indexed by constants.
     for r in 0..MR {
         for v in 0..NV {
             // SAFETY: a vector has at most MAX_LANES lanes.
             unsafe { s.store_ptr(sums.add((r * NV + v) * MAX_LANES), acc[r][v]) };
+        }
+    }
+    false
+}
+
+/// Finishes a plain tile, if this is the last block of k, and stores it.
+///
+/// # Safety
+/// The tile lies inside C and the residual; the bias has an element for each column.
+#[inline(always)]
+unsafe fn store_plain<S: Simd, const MR: usize, const NV: usize>(
+    s: S,
+    p: &Place<'_, '_>,
+    mut acc: [[S::F32; NV]; MR],
+    late_bias: Option<&[f32]>,
+) {
+    // SAFETY: as the function's.
+    unsafe {
+        if let Some(bias) = late_bias {
+            for v in 0..NV {
+                let b = s.load_ptr(bias.as_ptr().add(p.at.1 + v * S::LANES));
+                for r in 0..MR {
+                    acc[r][v] = s.add(acc[r][v], b);
+                }
+            }
+        }
+        if let Some((residual, row)) = p.finish.and_then(|f| f.residual) {
+            for r in 0..MR {
+                let line = residual.add((p.at.0 + r) * row + p.at.1);
+                for v in 0..NV {
+                    acc[r][v] = s.add(acc[r][v], s.load_ptr(line.add(v * S::LANES)));
+                }
+            }
+        }
+        if let Some((low, high)) = p.finish.and_then(|f| f.activation.as_clamp()) {
+            let (low, high) = (s.splat(low), s.splat(high));
+            for r in 0..MR {
+                for v in 0..NV {
+                    // In this order of arguments NaN stays NaN.
+                    acc[r][v] = s.min(high, s.max(low, acc[r][v]));
+                }
+            }
+        }
+        for r in 0..MR {
+            for v in 0..NV {
+                s.store_ptr(p.c.add(r * p.c_row + v * S::LANES), acc[r][v]);
+            }
         }
     }
 }
