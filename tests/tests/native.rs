@@ -23,7 +23,7 @@ fn pages_say_the_same_of_native_code() {
         jobs.extend(runs.into_iter().map(|run| (model, file, run)));
     }
     let exe = made.build(&format!("const MODELS: &[fn() -> Box<dyn Session>] = &[\n{rows}];\n\n{RUNNER}"));
-    let mut worker = Worker::new(&exe, Duration::from_secs(60));
+    let mut worker = Worker::new(&exe, Duration::from_mins(1));
     let (input, output) = (made.dir.join("input"), made.dir.join("output"));
     let mut wrong = Vec::new();
     for (model, file, run) in &jobs {
