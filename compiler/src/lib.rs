@@ -35,12 +35,15 @@ pub struct Model {
     pub files: ExternalFiles,
 }
 
+/// What to do about a file that does not decode.
+const NO_MODEL: &str = "is it an ONNX model? A Git LFS pointer or a web page under that name is none";
+
 impl Model {
     /// Reads a model file; external data is taken from its folder only.
     pub fn read(path: &Path) -> Result<Self, Report> {
         let limits = Limits::default();
-        let error = |message: String| Report::from(Diagnostic::error(format!("{}: {message}", path.display())));
-        let proto = onnxc_proto::decode_model_file(path, &limits).map_err(|e| error(e.to_string()))?;
+        let error = |message: String| Diagnostic::error(format!("{}: {message}", path.display()));
+        let proto = onnxc_proto::decode_model_file(path, &limits).map_err(|e| error(e.to_string()).help(NO_MODEL))?;
         let files = ExternalFiles::beside(path).map_err(|e| error(e.to_string()))?;
         Ok(Self { proto, files })
     }

@@ -46,7 +46,7 @@ fn expand(arguments: &Arguments) -> Result<proc_macro2::TokenStream, String> {
         blob: BlobPath::InDir(directory.clone()),
         ..EmitOptions::default()
     };
-    let generated = compile_file(&model, &arguments.options, &emit).map_err(|report| readable(&report, &package))?;
+    let generated = compile_file(&model, &arguments.options, &emit).map_err(|report| readable(report, &package))?;
     write_blob(&generated, &directory).map_err(|e| format!("{}: {e}", directory.display()))?;
     let items: proc_macro2::TokenStream = generated.source.parse().map_err(|e| format!("internal error, please report it: {e}"))?;
     let watched = watch(&generated.read)?;
@@ -54,9 +54,10 @@ fn expand(arguments: &Arguments) -> Result<proc_macro2::TokenStream, String> {
 }
 
 /// The report as rustc shows it: paths as the user wrote them.
-fn readable(report: &Report, package: &Path) -> String {
+fn readable(mut report: Report, package: &Path) -> String {
     let folder = format!("{}/", package.display());
-    format!("onnxc cannot compile this model\n{report}").replace(&folder, "")
+    report.diagnostics.iter_mut().for_each(|d| d.message = d.message.replace(&folder, ""));
+    format!("onnxc cannot compile this model\n{report}")
 }
 
 /// rustc rebuilds the crate when a file changes that an `include_bytes!` names; what is never used is not in the binary.

@@ -201,7 +201,7 @@ pub fn find(domain: &str, name: &str) -> Option<&'static Row> {
 
 /// The rows of all tables.
 pub fn all() -> impl Iterator<Item = &'static Row> {
-    ROWS.iter().chain(elementwise::unary::ROWS).chain(elementwise::binary::ROWS)
+    ROWS.iter().chain(elementwise::unary::ROWS).chain(elementwise::parametric::ROWS).chain(elementwise::binary::ROWS)
 }
 
 /// Translates a node.
