@@ -105,8 +105,13 @@ pub(super) fn scratch(cx: &mut Lower<'_>, n: Dim) -> Operand {
 impl Operator for Dft {
     fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
         let mut shape = cx.shape(0)?;
-        let last = shape.len() - 1;
+        let Some(last) = shape.len().checked_sub(1).filter(|&last| last > 0) else {
+            return Err(OpError::invalid("a signal has a dim of its own and one of the parts of its numbers"));
+        };
         check_parts(cx, shape[last]);
+        if self.axis.is_some_and(|axis| axis >= last) {
+            return Err(OpError::invalid("the axis of the transform must be one of the signal's, not that of the parts"));
+        }
         let n = cx.elements(1).and_then(|e| e.first().copied().flatten());
         if n.and_then(|n| cx.dims.value(n)).is_some_and(|n| n < 1) {
             return Err(OpError::invalid("the length of the transform must be positive"));
