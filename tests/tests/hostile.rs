@@ -21,7 +21,7 @@ use std::sync::Once;
 use std::time::{Duration, Instant};
 
 /// No single file may take longer, in a debug build on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 thread_local! {
     static WHERE: RefCell<String> = const { RefCell::new(String::new()) };
