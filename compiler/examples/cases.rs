@@ -1,12 +1,12 @@
 //! Runs ONNX test cases through the interpreter: the fast loop when writing operators.
 //!
-//! `cargo run -p onnxc --example cases -- [--dynamic|--constant] [--models] [--data DIR] PREFIX…`
+//! `cargo run -p onnxc --example cases -- [--dynamic|--constant] [--models] PREFIX…`; ONNXC_RTOL: another relative tolerance than 1e-3.
 
 use onnxc::ir::DType;
 use onnxc::program::interpret;
 use onnxc::{Model, Options};
-use onnxc_proto::{ExternalFiles, Limits, ModelProto};
-use onnxc_runtime::value::{Tensor, Value};
+use onnxc_proto::{Limits, ModelProto};
+use onnxc_runtime::value::{Map, Tensor, Value};
 use std::path::{Path, PathBuf};
 
 fn main() {
@@ -126,7 +126,6 @@ fn make_dynamic(proto: &mut ModelProto) {
 }
 
 fn read_values(proto: &ModelProto, set: &Path, what: &str) -> Result<Vec<Value>, String> {
-    use onnxc_proto::TypeKind;
     let graph = proto.graph.as_ref().ok_or("no graph")?;
     let infos: Vec<_> = if what == "input" {
         graph.input.iter().filter(|i| graph.initializer.iter().all(|t| t.name != i.name)).collect()
@@ -135,38 +134,14 @@ fn read_values(proto: &ModelProto, set: &Path, what: &str) -> Result<Vec<Value>,
     };
     let mut values = Vec::new();
     for (k, info) in infos.iter().enumerate() {
-        let Ok(bytes) = std::fs::read(set.join(format!("{what}_{k}.pb"))) else { break };
-        let kind = info.r#type.as_ref().and_then(|t| t.value.as_ref());
-        let limits = Limits::default();
-        let value = match kind {
-            Some(TypeKind::Sequence(_)) => sequence(onnxc_proto::decode_sequence(bytes.into(), &limits).map_err(|e| e.to_string())?)?,
-            Some(TypeKind::Optional(_)) => optional(onnxc_proto::decode_optional(bytes.into(), &limits).map_err(|e| e.to_string())?)?,
-            _ => tensor(onnxc_proto::decode_tensor(bytes.into(), &limits).map_err(|e| e.to_string())?)?,
-        };
-        values.push(value);
+        let path = set.join(format!("{what}_{k}.pb"));
+        if !path.exists() {
+            break;
+        }
+        let ty = info.r#type.clone().unwrap_or_default();
+        values.push(onnxc::harness::values::read_pb(&path, &ty)?);
     }
     Ok(values)
-}
-
-fn tensor(proto: onnxc_proto::TensorProto) -> Result<Value, String> {
-    let t = onnxc::import::to_tensor(proto, &mut ExternalFiles::refused())?;
-    interpret::from_tensor(&t).map(Value::Tensor).map_err(|e| e.to_string())
-}
-
-fn sequence(proto: onnxc_proto::SequenceProto) -> Result<Value, String> {
-    let tensors = proto.tensor_values.into_iter().map(tensor);
-    let sequences = proto.sequence_values.into_iter().map(sequence);
-    let optionals = proto.optional_values.into_iter().map(optional);
-    tensors.chain(sequences).chain(optionals).collect::<Result<Vec<_>, _>>().map(Value::Sequence)
-}
-
-fn optional(proto: onnxc_proto::OptionalProto) -> Result<Value, String> {
-    let inner = match (proto.tensor_value, proto.sequence_value) {
-        (Some(t), _) => Some(tensor(*t)?),
-        (_, Some(s)) => Some(sequence(*s)?),
-        _ => None,
-    };
-    Ok(Value::Optional(inner.map(Box::new)))
 }
 
 fn compare(o: &Value, e: &Value, models: bool) -> Result<(), String> {
@@ -176,9 +151,28 @@ fn compare(o: &Value, e: &Value, models: bool) -> Result<(), String> {
         (Value::Optional(None), Value::Optional(None)) => Ok(()),
         (Value::Optional(Some(o)), Value::Optional(Some(e))) => compare(o, e, models),
         (Value::Optional(Some(o)), e) => compare(o, e, models),
-        (Value::Map(_), _) => Ok(()),
+        (Value::Map(o), Value::Map(e)) => maps(o, e, models),
         _ => Err(format!("another kind of value: {o:?} / {e:?}")),
     }
+}
+
+/// The values by the keys in ascending order.
+fn maps(o: &Map, e: &Map, models: bool) -> Result<(), String> {
+    let sorted = |m: &Map| {
+        let mut items: Vec<(String, f64)> = Vec::new();
+        for i in 0..m.keys.len() {
+            let key = m.keys.as_strings().map_or_else(|| format!("{:?}", m.keys.as_slice::<i64>().map(|k| k[i])), |s| s[i].clone());
+            items.push((key, f64::from(m.values.as_slice::<f32>().map_or(f32::NAN, |v| v[i]))));
+        }
+        items.sort_by(|a, b| a.0.cmp(&b.0));
+        items
+    };
+    let (o, e) = (sorted(o), sorted(e));
+    let tensor = |items: &[(String, f64)]| Tensor::from_slice(&[items.len()], &items.iter().map(|i| i.1).collect::<Vec<_>>());
+    if !o.iter().map(|i| &i.0).eq(e.iter().map(|i| &i.0)) {
+        return Err(format!("{o:?}\nexpected {e:?}"));
+    }
+    compare_tensors(&tensor(&o).map_err(|f| f.to_string())?, &tensor(&e).map_err(|f| f.to_string())?, models)
 }
 
 fn compare_tensors(o: &Tensor, e: &Tensor, models: bool) -> Result<(), String> {
@@ -199,9 +193,10 @@ fn compare_tensors(o: &Tensor, e: &Tensor, models: bool) -> Result<(), String> {
         return if o == e { Ok(()) } else { Err(format!("{o:?}\nexpected {e:?}").chars().take(600).collect()) };
     }
     let (o, e) = (floats(o).ok_or("floats")?, floats(e).ok_or("floats")?);
+    let relative = std::env::var("ONNXC_RTOL").ok().and_then(|v| v.parse().ok()).unwrap_or(1e-3);
     let peak = e.iter().filter(|x| x.is_finite()).fold(0f64, |m, x| m.max(x.abs()));
     for (i, (&o, &e)) in o.iter().zip(&e).enumerate() {
-        let near = if models { (o - e).abs() <= 1e-4 * peak } else { (o - e).abs() <= 1e-7 + 1e-3 * e.abs() };
+        let near = if models { (o - e).abs() <= 1e-4 * peak } else { (o - e).abs() <= 1e-7 + relative * e.abs() };
         if !(near || o == e || (o.is_nan() && e.is_nan())) {
             return Err(format!("at {i}: {o}, expected {e}"));
         }

@@ -12,6 +12,7 @@ pub mod control;
 pub mod elementwise;
 pub mod linear;
 pub mod make;
+pub mod ml;
 pub mod nn;
 pub mod object;
 pub mod quant;
@@ -264,6 +265,11 @@ operators! {
     Loop(control::loop_::Loop),
     Trap(control::trap::Trap),
     MatMul(linear::matmul::MatMul),
+    Lookup(ml::encode::Lookup),
+    Distance(ml::distance::Distance),
+    PostTransform(ml::post_transform::PostTransform),
+    Svm(ml::svm::Svm),
+    Maps(ml::map::Maps),
     Conv(nn::conv::Conv),
     ConvTranspose(nn::conv::ConvTranspose),
 }

@@ -1,7 +1,8 @@
 //! The ONNX operators: one row each, from domain and name to the function that translates a node into core operators.
 
 use super::{
-    OpError, control, elementwise, linear, make, nn, object, quant, recurrent, reduce, select, shape, signal, slice, text, training, vision,
+    OpError, control, elementwise, linear, make, ml, nn, object, quant, recurrent, reduce, select, shape, signal, slice, text, training,
+    vision,
 };
 use crate::import::Functions;
 use crate::import::{Parse, canonical_domain};
@@ -178,6 +179,24 @@ rows! {
         Unsqueeze => shape::reshape::parse_unsqueeze,
         Upsample => slice::resize::parse_upsample,
         Where => elementwise::where_::parse,
+    }
+    "ai.onnx.ml" {
+        ArrayFeatureExtractor => ml::array_feature_extractor::parse,
+        Binarizer => ml::binarizer::parse,
+        CastMap => ml::map::parse_cast,
+        CategoryMapper => ml::label_encoder::parse_category,
+        DictVectorizer => ml::map::parse_vectorizer,
+        FeatureVectorizer => ml::feature_vectorizer::parse,
+        Imputer => ml::imputer::parse,
+        LabelEncoder => ml::label_encoder::parse,
+        LinearClassifier => ml::linear::parse_classifier,
+        LinearRegressor => ml::linear::parse_regressor,
+        Normalizer => ml::normalizer::parse,
+        OneHotEncoder => ml::one_hot_encoder::parse,
+        SVMClassifier => ml::svm::parse_classifier,
+        SVMRegressor => ml::svm::parse_regressor,
+        Scaler => ml::scaler::parse,
+        ZipMap => ml::map::parse_zip,
     }
     "ai.onnx.preview" {
         FlexAttention => nn::flex_attention::parse,

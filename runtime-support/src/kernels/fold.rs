@@ -139,23 +139,30 @@ const GRAIN: usize = 1 << 16;
 /// Calls `f(first_row, rows of out, rows of x)` for all rows, on several threads if there is work for them.
 ///
 /// A row is `out.len() / rows` elements of `out` and `x.len() / rows` of `x`.
-pub(crate) fn by_rows<F: Fn(usize, &mut [f32], &[f32]) + Sync>(cx: Cx, rows: usize, out: &mut [f32], x: &[f32], f: F) {
+pub(crate) fn by_rows<T: Send + Sync, F: Fn(usize, &mut [T], &[T]) + Sync>(cx: Cx, rows: usize, out: &mut [T], x: &[T], f: F) {
     by_rows_of(cx, rows, x.len().max(out.len()), out, x, f);
 }
 
 /// As [`by_rows`], for work that is worth `work` elements.
-pub(crate) fn by_rows_of<F: Fn(usize, &mut [f32], &[f32]) + Sync>(cx: Cx, rows: usize, work: usize, out: &mut [f32], x: &[f32], f: F) {
+pub(crate) fn by_rows_of<T: Send + Sync, F: Fn(usize, &mut [T], &[T]) + Sync>(
+    cx: Cx,
+    rows: usize,
+    work: usize,
+    out: &mut [T],
+    x: &[T],
+    f: F,
+) {
     let tasks = cx.threads().min(work / GRAIN).min(rows).max(1);
     if rows > 0 {
         split((0, rows, tasks), (out.len() / rows, x.len() / rows), out, x, &f);
     }
 }
 
-fn split<F: Fn(usize, &mut [f32], &[f32]) + Sync>(
+fn split<T: Send + Sync, F: Fn(usize, &mut [T], &[T]) + Sync>(
     (first, rows, tasks): (usize, usize, usize),
     widths: (usize, usize),
-    out: &mut [f32],
-    x: &[f32],
+    out: &mut [T],
+    x: &[T],
     f: &F,
 ) {
     if tasks <= 1 || rows <= 1 {

@@ -24,6 +24,7 @@ pub mod loss;
 pub mod lrn;
 pub mod lrn_f32;
 pub mod matmul;
+pub mod ml;
 pub mod non_max_suppression;
 pub mod nonzero;
 pub mod norm;

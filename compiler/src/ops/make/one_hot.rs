@@ -55,7 +55,8 @@ fn zero_and_one(dtype: DType) -> Option<Tensor> {
 /// Input 0: the indices; input 1: the number of classes, one element; input 2: the values off and on. The classes are a new axis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OneHot {
-    axis: usize,
+    /// Where the new axis is.
+    pub axis: usize,
 }
 
 impl Operator for OneHot {
