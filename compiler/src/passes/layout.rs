@@ -3,8 +3,8 @@
 //! Each such operator is put between two transposes, and what follows is computed on the channels-last value where the operator can say how
 //! ([`Operator::permuted`]), so that transposes remain only where the model enters and leaves the network.
 
-use crate::ir::DType;
 use crate::ir::graph::{Graph, NodeError, Origin, ValueId};
+use crate::ir::{DType, Tensor};
 use crate::ops::Op;
 use crate::ops::shape::reshape::Reshape;
 use crate::ops::shape::transpose::Transpose;
@@ -27,6 +27,16 @@ struct Layout {
     last: HashMap<ValueId, ValueId>,
 }
 
+/// A shuffle of channels.
+struct Shuffle {
+    /// The channels-last twin of what is shuffled.
+    last: ValueId,
+    /// The sizes of what is shuffled.
+    whole: Vec<i64>,
+    /// The same with its channels as two axes.
+    grouped: Vec<i64>,
+}
+
 /// Channels to the last axis, for a rank.
 pub fn to_last(rank: usize) -> Vec<usize> {
     [vec![0], (2..rank).collect(), vec![1]].concat()
@@ -46,6 +56,9 @@ impl Layout {
         origin: &Origin,
         names: &[std::rc::Rc<str>],
     ) -> Result<Option<Vec<ValueId>>, NodeError> {
+        if let Some(shuffle) = self.shuffle(new, op, inputs) {
+            return self.shuffled(new, op, inputs, &shuffle, origin, names).map(Some);
+        }
         let Some((op, data)) = self.channels_last(new, op, inputs) else { return Ok(None) };
         let rank = data.iter().filter_map(|&i| new.fact(inputs[i]).shape().map(<[_]>::len)).max().unwrap_or(0);
         let mut args = Vec::new();
@@ -65,6 +78,53 @@ impl Layout {
             outputs.push(first);
         }
         Ok(Some(outputs))
+    }
+
+    /// Whether a Reshape ends a shuffle of channels, as ShuffleNet has it: `[n, c, …]` as `[n, groups, c / groups, …]`, those two axes swapped,
+    /// and back again.
+    fn shuffle(&self, new: &Graph, op: &Op, inputs: &[ValueId]) -> Option<Shuffle> {
+        let Op::Reshape(_) = op else { return None };
+        let (swap, _) = new.producer(*inputs.first()?)?;
+        let Op::Transpose(Transpose { perm }) = &swap.op else { return None };
+        let swaps = perm.len() >= 4 && perm.iter().enumerate().all(|(i, &p)| p == [0, 2, 1].get(i).copied().unwrap_or(i));
+        let (split, _) = new.producer(swap.inputs.first().copied().flatten()?)?;
+        let Op::Reshape(_) = split.op else { return None };
+        let (x, grouped) = (split.inputs.first().copied().flatten()?, *split.outputs.first()?);
+        let sizes = |v: ValueId| -> Option<Vec<i64>> { new.fact(v).shape()?.iter().map(|&d| new.dims.value(d)).collect() };
+        let (whole, grouped) = (sizes(x)?, sizes(grouped)?);
+        let fits = grouped.len() == whole.len() + 1 && grouped[0] == whole[0] && grouped[3..] == whole[2..];
+        let last = *self.last.get(&x)?;
+        (swaps && fits).then_some(Shuffle { last, whole, grouped })
+    }
+
+    /// The Reshape as it is, and its twin: the same shuffle of the last axis.
+    fn shuffled(
+        &mut self,
+        new: &mut Graph,
+        op: &Op,
+        inputs: &[ValueId],
+        shuffle: &Shuffle,
+        origin: &Origin,
+        names: &[std::rc::Rc<str>],
+    ) -> Result<Vec<ValueId>, NodeError> {
+        let args: Vec<Option<ValueId>> = inputs.iter().copied().map(Some).collect();
+        let first = new.add(op.clone(), &args, origin, names, &[])?;
+        let Shuffle { last, whole, grouped } = shuffle;
+        let sizes: Option<Vec<i64>> = new.fact(first[0]).shape().and_then(|s| s.iter().map(|&d| new.dims.value(d)).collect());
+        if sizes.as_ref() != Some(whole) {
+            return Ok(first);
+        }
+        let rank = grouped.len();
+        let reshape = |new: &mut Graph, value: ValueId, sizes: &[i64]| {
+            let shape = new.add_const(&format!("{}.shape", origin.node), Tensor::vector(sizes));
+            new.add(Reshape::To { allow_zero: true }.into(), &[Some(value), Some(shape)], origin, &[], &[])
+        };
+        let split = reshape(new, *last, &[&grouped[..1], &grouped[3..], &grouped[1..3]].concat())?[0];
+        let perm = (0..rank - 2).chain([rank - 1, rank - 2]).collect();
+        let swapped = new.add(Transpose { perm }.into(), &[Some(split)], origin, &[], &[])?[0];
+        let twin = reshape(new, swapped, &[&whole[..1], &whole[2..], &whole[1..2]].concat())?[0];
+        self.last.insert(first[0], twin);
+        Ok(first)
     }
 
     /// The operator on channels-last operands, and which inputs those are.
