@@ -91,7 +91,8 @@ fn random_products_match_the_definition() {
 #[test]
 fn packed_weights_are_shared_between_batches_and_large_products_are_cut() {
     let mut noise = Noise(3);
-    let (m, n, k) = (130, 100, 700);
+    // Two blocks of rows, three of k, two groups of panels.
+    let (m, n, k) = (150, 300, 520);
     let p = Product { batch: [2, 1], a_batch: [m * k, 0], c_batch: [m * n, 0], ..Product::dense(m, n, k) };
     let (a, b, zeros) = (noise.floats(2 * m * k), noise.floats(k * n), vec![0.0; 2 * m * n]);
     let mut packed = vec![0.0; pack_len(k, n)];
