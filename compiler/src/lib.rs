@@ -83,6 +83,7 @@ pub fn compile_graph(graph: ir::Graph, producer: &str, watch: Watch<'_>) -> Resu
     let graph = passes::run(graph, &mut |pass, graph| watch(pass, &|| ir::text::graph(graph)))?;
     watch("passes", &|| ir::text::graph(&graph));
     let program = lower::lower(&graph, producer)?;
+    memory::check_size(&program)?;
     watch("lower", &|| program::text::program(&program));
     Ok(program)
 }

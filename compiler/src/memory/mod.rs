@@ -9,7 +9,8 @@ mod lifetime;
 #[cfg(test)]
 mod tests;
 
-use crate::program::{BufferId, PortType, Program, Storage, WeightId};
+use crate::program::{Buffer, BufferId, PortType, Program, Storage, WeightId};
+use crate::report::{Diagnostic, Report};
 use lifetime::Lifetime;
 use onnxc_runtime::element::DType;
 use std::fmt;
@@ -89,6 +90,22 @@ impl fmt::Display for Placement {
 struct Block {
     bytes: usize,
     life: Lifetime,
+}
+
+/// More bytes than any machine addresses: such a model is broken, or its dims were given wrongly.
+const MOST: i128 = 1 << 47;
+
+/// Whether all buffers of known length fit into an address space: what [`place`] and the generated code rely on.
+pub fn check_size(program: &Program) -> Result<(), Report> {
+    let bytes = |buffer: &Buffer| i128::from(program.dims.value(buffer.len).unwrap_or(0)) * buffer.dtype.size() as i128;
+    let total: i128 = program.buffers.iter().map(|(_, buffer)| bytes(buffer)).sum();
+    if total <= MOST {
+        return Ok(());
+    }
+    let largest = program.buffers.iter().map(|(_, buffer)| buffer).max_by_key(|buffer| bytes(buffer));
+    let fact = largest.map(|b| format!("the largest value: `{}`, {}[{}]", b.name, b.dtype, program.dims.show(b.len)));
+    let error = Diagnostic::error(format!("the model needs {total} bytes of memory")).facts(fact.into_iter().collect());
+    Err(error.help("look for a dim that was exported, or given, wrongly").into())
 }
 
 /// Places every buffer.
