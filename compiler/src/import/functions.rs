@@ -69,8 +69,9 @@ impl<'a> Import<'a> {
 
     fn function_body(&mut self, function: &FunctionProto, attributes: &BTreeMap<&str, &AttributeProto>) -> Result<Vec<ValueId>, Report> {
         let nodes: Vec<NodeProto> = function.node.iter().map(|n| substitute(n, attributes)).collect();
-        self.nodes(&nodes, &function.name, Self::top_defines)?;
-        self.outputs(function.output.iter(), &function.name)
+        let outputs: Vec<&String> = function.output.iter().collect();
+        self.nodes(&nodes, &outputs, &function.name, Self::top_defines)?;
+        self.outputs(&outputs, &function.name)
     }
 
     fn top_defines(&self, name: &str) -> bool {

@@ -5,6 +5,7 @@ mod frame;
 mod functions;
 mod node;
 mod order;
+mod sink;
 mod tensors;
 mod types;
 
@@ -21,7 +22,8 @@ use crate::options::Options;
 use crate::report::{Diagnostic, Place, Report};
 use frame::Frame;
 use onnxc_proto::{ExternalFiles, GraphProto, ModelProto, NodeProto};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use sink::Sink;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// How deep bodies may be nested.
 pub const MAX_DEPTH: usize = 24;
@@ -119,14 +121,15 @@ impl Import<'_> {
 
     /// Imports the nodes of a graph into the innermost frame; returns its outputs.
     fn body(&mut self, proto: &GraphProto) -> Result<Vec<(String, ValueId)>, Report> {
-        self.nodes(&proto.node, &proto.name, Self::is_visible)?;
-        let names = proto.output.iter().map(|o| &o.name);
-        let values = self.outputs(names.clone(), &proto.name)?;
-        Ok(names.cloned().zip(values).collect())
+        let names: Vec<&String> = proto.output.iter().map(|o| &o.name).collect();
+        self.nodes(&proto.node, &names, &proto.name, Self::is_visible)?;
+        let values = self.outputs(&names, &proto.name)?;
+        Ok(names.into_iter().cloned().zip(values).collect())
     }
 
-    /// Imports nodes into the innermost frame. What is wrong with one does not keep the others from being looked at, except those that need it.
-    fn nodes(&mut self, nodes: &[NodeProto], graph: &str, visible: fn(&Self, &str) -> bool) -> Result<(), Report> {
+    /// Imports nodes into the innermost frame; `outputs` are the names that are wanted of them. What is wrong with one does not keep the others
+    /// from being looked at, except those that need it.
+    fn nodes(&mut self, nodes: &[NodeProto], outputs: &[&String], graph: &str, visible: fn(&Self, &str) -> bool) -> Result<(), Report> {
         let order = order::topological(nodes, |name| visible(self, name)).map_err(|problems| {
             let mut report = Report::default();
             for problem in problems.into_iter().take(MAX_REPORTED) {
@@ -138,29 +141,36 @@ impl Import<'_> {
         })?;
         let mut report = Report::default();
         let mut missing: HashSet<&str> = HashSet::new();
+        let mut sink = Sink::default();
         for index in order {
             let node = &nodes[index];
             let mut used = BTreeSet::new();
             order::used_names(node, &mut used);
+            if sink.takes(node, index, &used) {
+                continue;
+            }
             let done = if used.iter().any(|name| missing.contains(name)) { Err(Report::default()) } else { self.node(node, index, graph) };
             if let Err(found) = done {
                 found.diagnostics.into_iter().for_each(|d| report.push(d));
                 missing.extend(node.output.iter().map(String::as_str));
+            } else if self.branches_differ(node) {
+                sink.begin(node, index);
             }
             if report.diagnostics.len() >= MAX_REPORTED || self.nodes > MAX_NODES {
                 break;
             }
         }
-        report.into_result()
+        report.into_result()?;
+        self.finish_sink(sink, nodes, outputs, graph)
     }
 
     /// The values of these names.
-    fn outputs<'n>(&mut self, names: impl Iterator<Item = &'n String>, graph: &str) -> Result<Vec<ValueId>, Report> {
+    fn outputs(&mut self, names: &[&String], graph: &str) -> Result<Vec<ValueId>, Report> {
         let error = |name| {
             let error = Diagnostic::error(format!("the output `{name}` is not made by any node")).place(Place::graph(graph));
             Report::from(error.help(order::DAMAGED))
         };
-        names.map(|name| self.lookup(name).ok_or_else(|| error(name))).collect()
+        names.iter().map(|name| self.lookup(name).ok_or_else(|| error(name))).collect()
     }
 
     fn is_visible(&self, name: &str) -> bool {
@@ -183,6 +193,12 @@ impl Import<'_> {
         let outer = self.lookup_from(inner, name)?;
         let value = self.frames[inner - 1].graph.values[outer].clone();
         Some(self.frames[inner].capture(name, outer, value))
+    }
+
+    /// The declared type of a value, in whose scope it is made or an outer one: what declares a name in a graph also holds in its bodies.
+    fn hint_of(&self, name: &str) -> Option<Type> {
+        let closed = self.frames.iter().rposition(|f| f.closed).unwrap_or(0);
+        self.frames[closed..].iter().rev().find_map(|f| f.hints.get(name)).cloned()
     }
 
     fn opset(&self, domain: &str) -> i64 {
@@ -255,11 +271,6 @@ fn within(mut report: Report, outer: &Place, how: &str) -> Report {
         diagnostic.facts.push(format!("{how} {outer}"));
     }
     report
-}
-
-/// The declared type of a value, if it is one we know (used as a hint of the rank).
-fn hint(types: &HashMap<String, Type>, name: &str) -> Option<Type> {
-    types.get(name).cloned()
 }
 
 /// An error for a dtype that the standard does not have.

@@ -40,7 +40,7 @@ impl Scope for Import<'_> {
         self.lookup(name)
     }
     fn hint(&self, name: &str) -> Option<Type> {
-        self.frames.last().and_then(|f| super::hint(&f.hints, name))
+        self.hint_of(name)
     }
     fn files(&mut self) -> &mut ExternalFiles {
         &mut self.files

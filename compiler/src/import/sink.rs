@@ -1,0 +1,95 @@
+//! An `If` whose branches give tensors of different rank.
+//!
+//! `torch.squeeze` of an axis of unknown length is exported as `If(dim == 1) { Squeeze } else { Identity }`, so the rank of what follows is only
+//! known when the model runs, and no code can be made for it. What follows is therefore moved into both branches, where it is known: the nodes
+//! that depend on the `If` become part of its bodies, and the `If` gives what they gave.
+
+use super::{Import, order};
+use crate::ir::{Type, graph::ValueId};
+use crate::ops::Op;
+use crate::report::Report;
+use onnxc_proto::{AttributeProto, NodeProto, ValueInfoProto};
+use std::collections::{BTreeSet, HashSet};
+
+/// How deep such branches are nested at most; each level doubles what follows.
+const MAX_LEVELS: usize = 10;
+
+/// The nodes of a graph that wait to be moved into the branches of the first of them.
+#[derive(Default)]
+pub struct Sink<'a> {
+    nodes: Vec<usize>,
+    made: HashSet<&'a str>,
+}
+
+impl<'a> Sink<'a> {
+    /// Takes a node that was looked at already: an `If` whose branches differ in rank.
+    pub fn begin(&mut self, node: &'a NodeProto, index: usize) {
+        self.nodes.push(index);
+        self.made.extend(node.output.iter().map(String::as_str).filter(|n| !n.is_empty()));
+    }
+
+    /// Takes the node if it depends on those that were taken.
+    pub fn takes(&mut self, node: &'a NodeProto, index: usize, used: &BTreeSet<&str>) -> bool {
+        let depends = used.iter().any(|name| self.made.contains(name));
+        if depends {
+            self.begin(node, index);
+        }
+        depends
+    }
+}
+
+impl Import<'_> {
+    /// Whether the node, which has been imported, is an `If` whose branches give a tensor of known but different ranks.
+    pub(super) fn branches_differ(&mut self, node: &NodeProto) -> bool {
+        if node.op_type != "If" || self.frames.len() >= MAX_LEVELS {
+            return false;
+        }
+        let values: Vec<ValueId> = node.output.iter().filter_map(|name| self.top().get(name)).collect();
+        let graph = &self.top().graph;
+        values.into_iter().any(|value| {
+            let Some((producer, output)) = graph.producer(value) else { return false };
+            let Op::If(if_) = &producer.op else { return false };
+            let rank_known = |ty: &Type| matches!(ty, Type::Tensor(_, Some(_)));
+            let known_inside = [&if_.then, &if_.otherwise].iter().all(|g| rank_known(&g.fact(g.outputs[output].1).ty));
+            known_inside && !rank_known(&graph.fact(value).ty)
+        })
+    }
+
+    /// Imports the nodes that were taken: as one `If` with the others in its branches, where their names allow that.
+    pub(super) fn finish_sink(&mut self, sink: Sink<'_>, nodes: &[NodeProto], outputs: &[&String], graph: &str) -> Result<(), Report> {
+        let Some((&first, rest)) = sink.nodes.split_first() else { return Ok(()) };
+        let wanted: Vec<&String> = outputs.iter().copied().filter(|name| sink.made.contains(name.as_str())).collect();
+        let followers: Vec<&NodeProto> = rest.iter().map(|&i| &nodes[i]).collect();
+        if let Some(node) = sunk(&nodes[first], &followers, &wanted) {
+            return self.node(&node, first, graph);
+        }
+        rest.iter().try_for_each(|&i| self.node(&nodes[i], i, graph))
+    }
+}
+
+/// The `If` with the followers at the end of its branches, giving the wanted values; none if a name in a branch hides one they use.
+fn sunk(node: &NodeProto, followers: &[&NodeProto], wanted: &[&String]) -> Option<NodeProto> {
+    let mut names: BTreeSet<&str> = followers.iter().flat_map(|n| &n.output).map(String::as_str).collect();
+    followers.iter().for_each(|n| order::used_names(n, &mut names));
+    names.extend(node.output.iter().map(String::as_str));
+    let branch = |attribute: &AttributeProto| -> Option<AttributeProto> {
+        let mut graph = (**attribute.g.as_ref()?).clone();
+        let hidden = |name: &String| !name.is_empty() && names.contains(name.as_str());
+        if graph.node.iter().flat_map(|n| &n.output).any(hidden) || graph.initializer.iter().any(|t| hidden(&t.name)) {
+            return None;
+        }
+        let given = node.output.iter().zip(&graph.output).filter(|(outer, _)| !outer.is_empty());
+        let renamed: Vec<NodeProto> = given.map(|(outer, inner)| identity(&inner.name, outer)).collect();
+        graph.node.extend(renamed);
+        graph.node.extend(followers.iter().map(|&n| n.clone()));
+        graph.output = wanted.iter().map(|&name| ValueInfoProto { name: name.clone(), ..ValueInfoProto::default() }).collect();
+        Some(AttributeProto { g: Some(Box::new(graph)), ..attribute.clone() })
+    };
+    let attribute = node.attribute.iter().map(|a| if a.g.is_some() { branch(a) } else { Some(a.clone()) }).collect::<Option<Vec<_>>>()?;
+    Some(NodeProto { attribute, output: wanted.iter().map(|&name| name.clone()).collect(), ..node.clone() })
+}
+
+/// A node that gives a value another name.
+fn identity(from: &str, to: &str) -> NodeProto {
+    NodeProto { op_type: "Identity".into(), name: to.into(), input: vec![from.into()], output: vec![to.into()], ..NodeProto::default() }
+}
