@@ -1,6 +1,7 @@
 //! `cargo xtask …`: the repository's own tasks.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod conformance;
 mod data;
 mod fetch;
@@ -22,6 +23,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    Bench(bench::Bench),
     Conformance(conformance::Conformance),
     FetchExamples(fetch::FetchExamples),
     Models(models::Models),
@@ -30,6 +32,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
+        Task::Bench(task) => task.run(),
         Task::Conformance(task) => task.run(),
         Task::FetchExamples(task) => task.run(),
         Task::Models(task) => task.run(),
