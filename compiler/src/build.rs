@@ -1,10 +1,8 @@
 //! The door for build scripts.
 //!
 //! ```no_run
-//! // build.rs
-//! fn main() {
-//!     onnxc::Build::new().model("models/digits.onnx").dim("batch", 1).compile();
-//! }
+//! // in the main function of build.rs
+//! onnxc::Build::new().model("models/digits.onnx").dim("batch", 1).compile();
 //! ```
 //! and in the crate: `mod digits { include!(concat!(env!("OUT_DIR"), "/digits.rs")); }`.
 

@@ -76,10 +76,10 @@ fn pairs<T>(input: ParseStream, value: fn(ParseStream) -> syn::Result<T>) -> syn
 
 /// `[1, 3, height, width]`.
 fn shape(input: ParseStream) -> syn::Result<Vec<String>> {
-    let inside;
-    bracketed!(inside in input);
     fn dim(input: ParseStream) -> syn::Result<String> {
         if input.peek(LitInt) { Ok(input.parse::<LitInt>()?.base10_digits().to_owned()) } else { name(input) }
     }
+    let inside;
+    bracketed!(inside in input);
     Ok(Punctuated::<_, Token![,]>::parse_terminated_with(&inside, dim)?.into_iter().collect())
 }

@@ -281,9 +281,9 @@ impl F4E2M1 {
 
     /// The nearest value, ties to even, saturating at ±6; NaN, which the type lacks, becomes negative zero (as the standard's reference has it).
     pub fn from_f32(x: f32) -> Self {
-        let (sign, magnitude) = (((x.to_bits() >> 28) & 8) as u8, f32::from_bits(x.to_bits() & 0x7fff_ffff));
         // Midpoints between neighbours; an even pattern wins a tie.
         const MIDDLE: [f32; 7] = [0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0];
+        let (sign, magnitude) = (((x.to_bits() >> 28) & 8) as u8, f32::from_bits(x.to_bits() & 0x7fff_ffff));
         let below = |(i, m): (usize, &f32)| magnitude > *m || (magnitude == *m && i % 2 == 1);
         if x.is_nan() {
             return Self(8);

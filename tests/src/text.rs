@@ -195,7 +195,7 @@ impl Parser<'_> {
                 let (dtype, dims) = p.tensor_type();
                 let name = p.word();
                 p.expect("=");
-                p.tensor(&name, dtype, &dims)
+                p.tensor(&name, dtype, dims.as_deref())
             });
         }
         graph.node = self.nodes();
@@ -284,13 +284,14 @@ impl Parser<'_> {
             self.attribute_list(&mut attribute);
         } else if self.rest.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
             let number = self.number();
-            match number.parse() {
-                Ok(i) => (attribute.i, attribute.r#type) = (Some(i), AttributeType::Int as i32),
-                Err(_) => (attribute.f, attribute.r#type) = (number.parse().ok(), AttributeType::Float as i32),
+            if let Ok(i) = number.parse() {
+                (attribute.i, attribute.r#type) = (Some(i), AttributeType::Int as i32);
+            } else {
+                (attribute.f, attribute.r#type) = (number.parse().ok(), AttributeType::Float as i32);
             }
         } else if TYPES.iter().any(|t| self.rest.strip_prefix(t.0).is_some_and(|r| r.trim_start().starts_with(['[', '{']))) {
             let (dtype, dims) = self.tensor_type();
-            attribute.t = Some(Box::new(self.tensor("", dtype, &dims)));
+            attribute.t = Some(Box::new(self.tensor("", dtype, dims.as_deref())));
             attribute.r#type = AttributeType::Tensor as i32;
         } else {
             attribute.g = Some(Box::new(self.graph()));
@@ -306,12 +307,11 @@ impl Parser<'_> {
             return;
         }
         let items = self.list("]", Self::number);
-        match items.iter().map(|n| n.parse()).collect() {
-            Ok(ints) => (attribute.ints, attribute.r#type) = (ints, AttributeType::Ints as i32),
-            Err(_) => {
-                attribute.floats = items.iter().filter_map(|n| n.parse().ok()).collect();
-                attribute.r#type = AttributeType::Floats as i32;
-            }
+        if let Ok(ints) = items.iter().map(|n| n.parse()).collect() {
+            (attribute.ints, attribute.r#type) = (ints, AttributeType::Ints as i32);
+        } else {
+            attribute.floats = items.iter().filter_map(|n| n.parse().ok()).collect();
+            attribute.r#type = AttributeType::Floats as i32;
         }
     }
 
@@ -349,10 +349,10 @@ impl Parser<'_> {
         (*dtype, (!dims.is_empty()).then_some(dims))
     }
 
-    fn tensor(&mut self, name: &str, dtype: DType, dims: &Option<Vec<String>>) -> TensorProto {
+    fn tensor(&mut self, name: &str, dtype: DType, dims: Option<&[String]>) -> TensorProto {
         self.expect("{");
         let items = self.list("}", |p| if p.peek("\"") { p.string() } else { p.number() });
-        let given: Vec<usize> = dims.iter().flatten().filter_map(|d| d.parse().ok()).collect();
+        let given: Vec<usize> = dims.iter().copied().flatten().filter_map(|d| d.parse().ok()).collect();
         let shape = if dims.is_none() { vec![items.len()] } else { given };
         let tensor = if dtype == DType::String {
             Tensor::from_strings(&shape, items)

@@ -151,7 +151,8 @@ impl Emitter<'_> {
                 }
             },
         ];
-        if !self.options.no_std {
+        let with_memory = !self.options.no_std;
+        if with_memory {
             let (slots, texts, objects) =
                 (literal::usize(self.memory.slots), literal::usize(self.memory.strings), literal::usize(self.memory.objects));
             let loads = strings.iter().map(|(place, name)| {

@@ -77,8 +77,9 @@ fn name_of(path: &Path) -> String {
 }
 
 fn data_set(model: &Path, folder: &Path) -> DataSet {
-    let numbered =
-        |folder: &Path, stem: &str| (0..).map(|i| folder.join(format!("{stem}_{i}.pb"))).take_while(|f| f.is_file()).collect::<Vec<_>>();
+    let numbered = |folder: &Path, stem: &str| {
+        (0..usize::MAX).map(|i| folder.join(format!("{stem}_{i}.pb"))).take_while(|f| f.is_file()).collect::<Vec<_>>()
+    };
     let name = name_of(folder);
     let others = numbered(&model.join("reference_noopt").join(&name), "output");
     DataSet { inputs: numbered(folder, "input"), outputs: numbered(folder, "output"), others, name }

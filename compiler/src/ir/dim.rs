@@ -353,9 +353,8 @@ impl Dims {
         match (self.value(a), self.value(b)) {
             _ if a == b => a,
             (Some(1), _) => b,
-            (_, Some(1)) => a,
             // A constant above one decides; that the other agrees is a requirement.
-            (Some(_), _) => a,
+            (_, Some(1)) | (Some(_), _) => a,
             (_, Some(_)) => b,
             _ => self.atom(Atom::Broadcast(a.min(b), a.max(b))),
         }

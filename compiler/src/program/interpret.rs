@@ -356,8 +356,9 @@ impl Machine<'_> {
             Arg::Array(items) => Owned::Array(items.iter().map(|i| self.owned(i)).collect::<Result<_, _>>()?),
             Arg::Present(inner) => Owned::Some(Box::new(self.owned(inner)?)),
             Arg::DType(dtype) => Owned::DType(*dtype),
-            Arg::Absent => Owned::None,
-            Arg::In(_) | Arg::Out { .. } | Arg::InObject(_) | Arg::OutObject { .. } | Arg::Bind(_) | Arg::Strs(_) => Owned::None,
+            Arg::Absent | Arg::In(_) | Arg::Out { .. } | Arg::InObject(_) | Arg::OutObject { .. } | Arg::Bind(_) | Arg::Strs(_) => {
+                Owned::None
+            }
         })
     }
 
@@ -413,7 +414,7 @@ fn cut(tensor: &RunTensor, len: usize) -> Result<RunTensor, Fault> {
     let mut new = RunTensor::zeros(tensor.dtype(), &[len])?;
     let common = len.min(tensor.len());
     if let (Some(to), Some(from)) = (new.as_mut_strings(), tensor.as_strings()) {
-        to[..common].clone_from_slice(&from[..common])
+        to[..common].clone_from_slice(&from[..common]);
     } else {
         let bytes = common * tensor.dtype().size();
         new.bytes_mut()[..bytes].copy_from_slice(&tensor.bytes()[..bytes]);

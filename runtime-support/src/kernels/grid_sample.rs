@@ -85,7 +85,7 @@ impl Rules {
         };
         let mut taps = [(None, 0.0); 4];
         // What is no number is nowhere.
-        if !(x.abs() < 1e15) {
+        if x.is_nan() || x.abs() >= 1e15 {
             return (taps, 1);
         }
         let below = floor(x);

@@ -170,7 +170,7 @@ pub fn tf_idf<T: Order>(
     weighting: Weighting,
 ) -> Result<(), Fault> {
     out.fill(0.0);
-    let rows = if row == 0 { 0 } else { x.len() / row };
+    let rows = x.len().checked_div(row).unwrap_or(0);
     if rows == 0 || out.is_empty() {
         return Ok(());
     }

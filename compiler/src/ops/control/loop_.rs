@@ -24,12 +24,11 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let proto = cx.graph("body")?;
     // The body is imported for any dims first, since those of the first trip may not be those of the others.
     let general = facts.iter().map(|f| Fact::of(generalize(&f.ty, &dims))).collect();
-    let (body, captures) = match cx.body(proto, &params(general)) {
-        Ok(body) => body,
-        Err(_) => {
-            cx.forget_nested();
-            cx.body(proto, &params(facts.iter().map(|f| Fact::of(f.ty.clone())).collect()))?
-        }
+    let (body, captures) = if let Ok(body) = cx.body(proto, &params(general)) {
+        body
+    } else {
+        cx.forget_nested();
+        cx.body(proto, &params(facts.iter().map(|f| Fact::of(f.ty.clone())).collect()))?
     };
     let inputs: Vec<Option<ValueId>> = [trips, condition].into_iter().chain(initial.iter().chain(&captures).copied().map(Some)).collect();
     cx.add_n(Loop::new(body, facts.len()), &inputs)
@@ -41,7 +40,7 @@ fn generalize(ty: &Type, dims: &crate::ir::Dims) -> Type {
         Type::Tensor(dtype, shape) => Type::Tensor(*dtype, shape.as_ref().map(|s| s.iter().map(|_| dims.fresh(0).1).collect())),
         Type::Sequence(inner) => Type::Sequence(Box::new(generalize(inner, dims))),
         Type::Optional(inner) => Type::Optional(Box::new(generalize(inner, dims))),
-        other => other.clone(),
+        Type::Map(..) => ty.clone(),
     }
 }
 

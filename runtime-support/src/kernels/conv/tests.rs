@@ -6,7 +6,7 @@ use std::{format, vec};
 
 /// `[n][c][pixels]` as `[n][pixels][pitch]`; what lies between pixels is NaN.
 pub(crate) fn channels_last(x: &[f32], c: usize, pixels: usize, pitch: usize) -> Vec<f32> {
-    let n = if c * pixels == 0 { 0 } else { x.len() / (c * pixels) };
+    let n = x.len().checked_div(c * pixels).unwrap_or(0);
     let mut out = vec![f32::NAN; n * pixels * pitch];
     for (i, &v) in x.iter().enumerate() {
         out[(i / (c * pixels) * pixels + i % pixels) * pitch + i / pixels % c] = v;

@@ -101,13 +101,12 @@ impl Axis {
         // The length before it was rounded to an integer.
         let length = scale * self.input as f64;
         let x = match mode {
-            Coordinates::HalfPixel => (y + 0.5) / scale - 0.5,
             Coordinates::HalfPixelSymmetric => {
                 let offset = self.input as f64 / 2.0 * (1.0 - self.output as f64 / length);
                 offset + (y + 0.5) / scale - 0.5
             }
             Coordinates::PytorchHalfPixel if length == 1.0 => -0.5,
-            Coordinates::PytorchHalfPixel => (y + 0.5) / scale - 0.5,
+            Coordinates::HalfPixel | Coordinates::PytorchHalfPixel => (y + 0.5) / scale - 0.5,
             Coordinates::TfHalfPixelForNn => (y + 0.5) / scale,
             Coordinates::AlignCorners if length == 1.0 => 0.0,
             Coordinates::AlignCorners => y * last / (length - 1.0),
