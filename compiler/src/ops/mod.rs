@@ -264,6 +264,7 @@ operators! {
     If(control::if_::If),
     Loop(control::loop_::Loop),
     Trap(control::trap::Trap),
+    Trees(ml::trees::op::Trees),
     MatMul(linear::matmul::MatMul),
     Lookup(ml::encode::Lookup),
     Distance(ml::distance::Distance),

@@ -196,6 +196,9 @@ rows! {
         SVMClassifier => ml::svm::parse_classifier,
         SVMRegressor => ml::svm::parse_regressor,
         Scaler => ml::scaler::parse,
+        TreeEnsemble => ml::trees::modern::parse,
+        TreeEnsembleClassifier => ml::trees::classic::parse_classifier,
+        TreeEnsembleRegressor => ml::trees::classic::parse_regressor,
         ZipMap => ml::map::parse_zip,
     }
     "ai.onnx.preview" {

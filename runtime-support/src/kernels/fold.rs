@@ -179,12 +179,12 @@ fn split<T: Send + Sync, F: Fn(usize, &mut [T], &[T]) + Sync>(
 }
 
 #[cfg(feature = "rayon")]
-fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+pub(crate) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
     rayon::join(a, b);
 }
 
 #[cfg(not(feature = "rayon"))]
-fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+pub(crate) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
     a();
     b();
 }

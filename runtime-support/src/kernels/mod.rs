@@ -62,6 +62,7 @@ pub mod tile;
 pub mod top_k;
 pub mod training;
 pub mod transpose;
+pub mod trees;
 pub mod unique;
 mod walk;
 pub mod words;

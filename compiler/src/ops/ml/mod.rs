@@ -1,4 +1,4 @@
-//! The domain `ai.onnx.ml`: encoders, scalers, linear models, support vector machines, maps.
+//! The domain `ai.onnx.ml`: encoders, scalers, linear models, support vector machines, trees, maps.
 //!
 //! Most of its operators are core operators put together, so that folding and fusion know them already. What is new is here: looking keys up
 //! ([`encode::Lookup`]), distances ([`distance::Distance`]), votes and probabilities of support vector machines ([`svm`]), maps ([`map`]).
@@ -18,6 +18,7 @@ pub mod one_hot_encoder;
 pub mod post_transform;
 pub mod scaler;
 pub mod svm;
+pub mod trees;
 
 use crate::import::Parse;
 use crate::ir::{DType, Tensor, ValueId};
