@@ -332,6 +332,13 @@ impl Parser<'_> {
             self.expect(")");
             return wrap(TypeKind::Optional(Box::new(OptionalType { elem_type })));
         }
+        if self.eat("map(") {
+            let (key, _) = self.tensor_type();
+            self.expect(",");
+            let value_type = Some(Box::new(self.ty()));
+            self.expect(")");
+            return wrap(TypeKind::Map(Box::new(MapType { key_type: data_type_of(key) as i32, value_type })));
+        }
         let (dtype, dims) = self.tensor_type();
         let shape = dims.map(|dims| TensorShapeProto { dim: dims.iter().map(|d| dimension(d)).collect() });
         wrap(TypeKind::Tensor(TensorType { elem_type: data_type_of(dtype) as i32, shape }))

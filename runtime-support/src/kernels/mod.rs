@@ -4,6 +4,7 @@ pub mod arg_reduce;
 pub mod arith;
 pub mod attention;
 pub mod bits;
+pub mod cache;
 pub mod cast;
 pub mod conv;
 pub mod copy;
@@ -59,6 +60,8 @@ pub mod softmax_f32;
 pub mod text;
 mod thin;
 pub mod tile;
+#[cfg(feature = "alloc")]
+pub mod tokenize;
 pub mod top_k;
 pub mod training;
 pub mod transpose;

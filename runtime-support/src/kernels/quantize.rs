@@ -232,6 +232,21 @@ pub fn dynamic_quantize_linear(cx: Cx, out: &mut [u8], scale: &mut [f32], zero: 
     Ok(())
 }
 
+/// Each run of `block` elements of a row (the last of a row may be shorter) rounded to 8 bits: multiples of a 127th of its greatest magnitude.
+pub fn round_blocks(out: &mut [f32], x: &[f32], row: usize, block: usize) -> Result<(), Fault> {
+    if out.len() != x.len() || block == 0 {
+        return Err(Fault::Internal { what: "rounding of blocks: lengths" });
+    }
+    for (out, x) in out.chunks_mut(row.max(1)).zip(x.chunks(row.max(1))) {
+        for (out, x) in out.chunks_mut(block).zip(x.chunks(block)) {
+            let peak = x.iter().fold(0f32, |m, v| m.max(v.abs()));
+            let (step, steps) = if peak > 0.0 { (peak / 127.0, 127.0 / peak) } else { (0.0, 0.0) };
+            out.iter_mut().zip(x).for_each(|(y, v)| *y = f32::from(i8::quantize(v * steps, 0, true)) * step);
+        }
+    }
+    Ok(())
+}
+
 /// Turns the i32 sums of an integer product, `outer, rows, columns`, into quantised values:
 /// out = saturate(round((acc + bias[row]) * row_scale * column_scale / out_scale) + zero).
 ///
@@ -332,5 +347,13 @@ mod tests {
         let mut y = [0u8; 4];
         requantize(CX, &mut y, &[10, 20, -30, 4000], Some(&[0, 10]), &[0.5, 1.0], &[1.0, 3.0], &[2.0], Some(&[7]), 1, 2, 2).unwrap();
         assert_eq!(y, [9, 22, 0, 255]);
+    }
+
+    #[test]
+    fn blocks_are_rounded_by_themselves() {
+        let mut out = [9.0; 6];
+        round_blocks(&mut out, &[127.0, 0.6, 1.27, -0.011, 0.0, 3.0], 3, 2).unwrap();
+        assert_eq!(out[..2], [127.0, 1.0]);
+        assert!((out[2] - 1.27).abs() < 1e-6 && (out[3] + 0.011).abs() < 1e-8 && out[4] == 0.0 && (out[5] - 3.0).abs() < 1e-6, "{out:?}");
     }
 }

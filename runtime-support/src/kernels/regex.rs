@@ -45,15 +45,22 @@ impl Place {
     }
 }
 
-struct Matcher<'a> {
+/// A program and the memory to run it. `reached` and `stack` have an element for each instruction.
+pub(crate) struct Matcher<'a> {
     code: &'a [i64],
     ranges: &'a [i64],
     /// Where each instruction was last reached: positions count from 1.
     reached: &'a mut [i64],
     stack: &'a mut [i64],
+    /// The last position that [`longest`](Matcher::longest) counted, so that `reached` need not be cleared for each search.
+    clock: i64,
 }
 
-impl Matcher<'_> {
+impl<'a> Matcher<'a> {
+    pub(crate) fn new(code: &'a [i64], ranges: &'a [i64], reached: &'a mut [i64], stack: &'a mut [i64]) -> Self {
+        reached.fill(0);
+        Self { code, ranges, reached, stack, clock: 0 }
+    }
     fn instruction(&self, i: i64) -> Result<[i64; 3], Fault> {
         let at = usize::try_from(i).ok().and_then(|i| self.code.get(i * 3..i * 3 + 3));
         at.and_then(|c| c.try_into().ok()).ok_or(Fault::Internal { what: "regex: an instruction is missing" })
@@ -125,6 +132,50 @@ impl Matcher<'_> {
         }
         Ok(false)
     }
+
+    /// Start and end of the match that starts first at or after `from`, the longest of those; `lists` is scratch of four elements an instruction.
+    ///
+    /// Each way through the program carries where it started. Ways are kept in the order of their starts, so that the first to reach an
+    /// instruction is the one that counts.
+    pub(crate) fn longest(&mut self, lists: &mut [i64], text: &str, from: usize) -> Result<Option<(usize, usize)>, Fault> {
+        let n = self.code.len() / 3;
+        let (now, later) = lists.split_at_mut(lists.len() / 2);
+        let (mut now, mut later) = (now.split_at_mut(now.len() / 2), later.split_at_mut(later.len() / 2));
+        promise(now.1.len() >= n && later.1.len() >= n, "regex: scratch")?;
+        let mut before = text.get(..from).and_then(|t| t.chars().next_back());
+        let mut characters = text.get(from..).unwrap_or_default().chars();
+        let (mut at, mut len) = (from, 0);
+        let mut best: Option<(usize, usize)> = None;
+        self.clock += 1;
+        loop {
+            let after = characters.clone().next();
+            if best.is_none() {
+                let end = self.follow(now.0, len, 0, self.clock, Place { before, after })?;
+                now.1[len..end].fill(at as i64);
+                len = end;
+            }
+            for (&i, &start) in now.0.iter().zip(&*now.1).take(len) {
+                let start = start as usize;
+                if self.instruction(i)?[0] == MATCH && best.is_none_or(|(first, _)| start <= first) {
+                    best = Some((start, at));
+                }
+            }
+            let Some(c) = characters.next().filter(|_| best.is_none() || len > 0) else { return Ok(best) };
+            self.clock += 1;
+            let place = Place { before: Some(c), after: characters.clone().next() };
+            let mut next = 0;
+            for k in 0..len {
+                let (i, start) = (now.0[k], now.1[k]);
+                if best.is_none_or(|(first, _)| start as usize <= first) && self.takes(self.instruction(i)?, c) {
+                    let end = self.follow(later.0, next, i + 1, self.clock, place)?;
+                    later.1[next..end].fill(start);
+                    next = end;
+                }
+            }
+            core::mem::swap(&mut now, &mut later);
+            (len, before, at) = (next, Some(c), at + c.len_utf8());
+        }
+    }
 }
 
 /// `out[i]` is whether the whole of `x[i]` matches. `code` has three numbers an instruction, `ranges` two a range; `scratch` has [`scratch_len`].
@@ -134,7 +185,7 @@ pub fn full_match(out: &mut [Bool], scratch: &mut [i64], x: &[String], code: &[i
     let (lists, rest) = scratch.split_at_mut(2 * n);
     let (now, later) = lists.split_at_mut(n);
     let (reached, stack) = rest.split_at_mut(n);
-    let mut matcher = Matcher { code, ranges, reached, stack };
+    let mut matcher = Matcher::new(code, ranges, reached, stack);
     for (y, text) in out.iter_mut().zip(x) {
         *y = matcher.matches(text, now, later)?.into();
     }

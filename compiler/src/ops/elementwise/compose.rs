@@ -90,3 +90,47 @@ pub fn parse_swiglu(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let gate = cx.add(Parametric { f: ParametricFn::Swish, alpha, beta: 0.0 }, &[a])?;
     pair(cx, BinaryFn::Mul, gate, b).map(|v| vec![v])
 }
+
+/// com.microsoft `Gelu`, `BiasGelu` (a bias first), `FastGelu` (a bias first, if given; by the hyperbolic tangent) and `QuickGelu`.
+pub fn parse_microsoft_gelu(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let mut x = cx.input(0)?;
+    if let Some(bias) = cx.opt_input(1)? {
+        x = pair(cx, BinaryFn::Add, x, bias)?;
+    }
+    let y = match cx.op_type() {
+        "QuickGelu" => cx.add(Parametric { f: ParametricFn::Swish, alpha: cx.float("alpha", 1.702)?, beta: 0.0 }, &[x])?,
+        "FastGelu" => cx.add(Unary { f: F::GeluTanh }, &[x])?,
+        _ => cx.add(Unary { f: F::Gelu }, &[x])?,
+    };
+    Ok(vec![y])
+}
+
+/// The activation that com.microsoft's fused operators name in `activation`, with its parameters where they are given.
+pub(crate) fn activation(cx: &mut Parse<'_>, x: ValueId, parameters: [Option<f32>; 2]) -> Result<ValueId, OpError> {
+    let name = cx.string("activation", "")?;
+    let [first, second] = parameters;
+    let parametric = |f, alpha: f32, beta: f32| Parametric { f, alpha: first.unwrap_or(alpha), beta: second.unwrap_or(beta) };
+    let op: crate::ops::Op = match name.as_str() {
+        "" => return Ok(x),
+        "Relu" => Unary { f: F::Relu }.into(),
+        "Tanh" => Unary { f: F::Tanh }.into(),
+        "Sigmoid" => Unary { f: F::Sigmoid }.into(),
+        "Softplus" => Unary { f: F::Softplus }.into(),
+        "LeakyRelu" => parametric(ParametricFn::LeakyRelu, 0.01, 0.0).into(),
+        "HardSigmoid" => parametric(ParametricFn::HardSigmoid, 0.2, 0.5).into(),
+        "Elu" => parametric(ParametricFn::Elu, 1.0, 0.0).into(),
+        "Clip" => {
+            let mut y = x;
+            for (f, bound) in [(BinaryFn::Max, first), (BinaryFn::Min, second)] {
+                if let Some(bound) = bound {
+                    let dtype = cx.dtype(x)?;
+                    let bound = cx.scalar(dtype, f64::from(bound))?;
+                    y = pair(cx, f, y, bound)?;
+                }
+            }
+            return Ok(y);
+        }
+        other => return Err(OpError::unsupported(format!("the activation `{}`", crate::report::clean(other)))),
+    };
+    cx.add(op, &[x])
+}

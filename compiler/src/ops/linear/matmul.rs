@@ -8,6 +8,7 @@ use crate::ir::{DType, Dim, Fact, Tensor, ValueId};
 use crate::lower::{Lower, Operand, loop_nest};
 use crate::ops::elementwise::binary::{Binary, BinaryFn};
 use crate::ops::elementwise::cast;
+use crate::ops::elementwise::compose::activation;
 use crate::ops::nn::epilogue::Epilogue;
 use crate::ops::{Infer, OpError, Operator};
 use crate::program::Arg;
@@ -51,6 +52,30 @@ pub fn parse_gemm(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let product = cx.add(op, &[a, b])?;
     let product = scaled(cx, product, outer)?;
     cx.add(Binary { f: BinaryFn::Add }, &[product, c]).map(|v| vec![v])
+}
+
+/// com.microsoft `FusedGemm`: `Gemm` and an activation.
+pub fn parse_fused_gemm(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let y = parse_gemm(cx)?[0];
+    let parameters = [cx.opt_float("activation_alpha")?, cx.opt_float("activation_beta")?];
+    activation(cx, y, parameters).map(|v| vec![v])
+}
+
+/// com.microsoft `FusedMatMul`: with a factor and transposed operands.
+pub fn parse_fused_matmul(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    if cx.flag("transBatchA", false)? || cx.flag("transBatchB", false)? {
+        return Err(OpError::unsupported("transBatchA and transBatchB"));
+    }
+    let (a, b, alpha) = (cx.input(0)?, cx.input(1)?, cx.float("alpha", 1.0)?);
+    // A vector has nothing to transpose.
+    let transposed = |cx: &mut Parse<'_>, name: &str, x| -> Result<bool, OpError> { Ok(cx.flag(name, false)? && cx.rank(x)? > 1) };
+    let (transpose_a, transpose_b) = (transposed(cx, "transA", a)?, transposed(cx, "transB", b)?);
+    let op = MatMul { transpose_a, transpose_b, ..MatMul::default() };
+    if cx.dtype(a)? == DType::F32 {
+        return cx.add(MatMul { alpha, ..op }, &[a, b]).map(|v| vec![v]);
+    }
+    let product = cx.add(op, &[a, b])?;
+    scaled(cx, product, alpha).map(|v| vec![v])
 }
 
 /// A tensor times a factor. Integers times a fraction are multiplied as f64 and cut.

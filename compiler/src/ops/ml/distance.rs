@@ -1,12 +1,25 @@
-//! Squared Euclidean distances between all rows of two tables.
+//! Euclidean distances between all rows of two tables: under `CDist` and the radial kernels of support vector machines.
 
 use crate::import::Parse;
 use crate::ir::{DType, Fact, ValueId};
 use crate::lower::Lower;
+use crate::ops::elementwise::unary::Unary;
 use crate::ops::shape::transpose::Transpose;
 use crate::ops::{Infer, OpError, Operator};
 use crate::program::Arg;
+use crate::program::formula::Unary as F;
 use serde::{Deserialize, Serialize};
+
+/// com.microsoft `CDist`: the distance of each row of input 0 and each row of input 1.
+pub fn parse_cdist(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let (a, b) = (cx.input(0)?, cx.input(1)?);
+    let squares = squared(cx, a, b)?;
+    match cx.string("metric", "sqeuclidean")?.as_str() {
+        "sqeuclidean" => Ok(vec![squares]),
+        "euclidean" => cx.add(Unary { f: F::Sqrt }, &[squares]).map(|v| vec![v]),
+        other => Err(OpError::invalid(format!("the metric is `{other}`"))),
+    }
+}
 
 /// The squared distance of each row of `a` (m rows) and each row of `b` (n rows): m × n.
 pub(crate) fn squared(cx: &mut Parse<'_>, a: ValueId, b: ValueId) -> Result<ValueId, OpError> {

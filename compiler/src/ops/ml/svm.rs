@@ -119,12 +119,15 @@ pub fn parse_classifier(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let classes = labels.len();
     let sizes = cx.ints("vectors_per_class")?.unwrap_or_default();
     let (a, b) = (cx.floats("prob_a")?.unwrap_or_default(), cx.floats("prob_b")?.unwrap_or_default());
-    let count: i64 = sizes.iter().try_fold(0i64, |sum, &n| sum.checked_add(n).filter(|_| n >= 0)).unwrap_or(-1);
+    let sizes = sizes.into_iter().map(usize::try_from).collect::<Result<Vec<usize>, _>>();
+    let sizes = sizes.map_err(|_| OpError::invalid("vectors_per_class has a negative number"))?;
+    let count = sizes.iter().try_fold(0usize, |sum, &n| sum.checked_add(n)).filter(|&n| n < 1 << 31);
+    let count = count.ok_or_else(|| OpError::invalid("vectors_per_class has more vectors than there can be"))?;
     if count == 0 {
         return linear(cx, &machine, transform, &labels);
     }
-    let weights = pairs(&machine, classes, &sizes)?;
-    let (values, weights, rho) = (machine.values(cx, count as usize)?, cx.constant(weights), Tensor::vector(&machine.rho));
+    let weights = pairs(&machine, classes, &sizes, count)?;
+    let (values, weights, rho) = (machine.values(cx, count)?, cx.constant(weights), Tensor::vector(&machine.rho));
     let rho = cx.constant(rho);
     let scores = cx.add(MatMul { bias: true, ..MatMul::default() }, &[values, weights, rho])?;
     let class = cx.add(Svm::Vote { classes }, &[scores])?;
@@ -165,11 +168,10 @@ fn linear(cx: &mut Parse<'_>, machine: &Machine, transform: Transform, labels: &
 
 /// The coefficients of the machine for each pair of classes as a column. `coefficients` has `classes - 1` rows of one number for each support
 /// vector: in the rows of the machines that its class takes part in.
-fn pairs(machine: &Machine, classes: usize, sizes: &[i64]) -> Result<Tensor, OpError> {
-    let starts: Vec<usize> = sizes.iter().scan(0, |at, &n| Some(std::mem::replace(at, *at + n as usize))).collect();
-    let count = sizes.iter().sum::<i64>() as usize;
+fn pairs(machine: &Machine, classes: usize, sizes: &[usize], count: usize) -> Result<Tensor, OpError> {
+    let starts: Vec<usize> = sizes.iter().scan(0, |at, &n| Some(std::mem::replace(at, *at + n))).collect();
     let machines = classes * (classes - 1) / 2;
-    if classes < 2 || sizes.len() != classes || sizes.iter().any(|&n| n < 0) {
+    if classes < 2 || sizes.len() != classes {
         return Err(OpError::invalid(format!("vectors_per_class is {sizes:?} for {classes} classes")));
     }
     if machine.coefficients.len() != (classes - 1).saturating_mul(count) || machine.rho.len() != machines {
@@ -184,7 +186,7 @@ fn pairs(machine: &Machine, classes: usize, sizes: &[i64]) -> Result<Tensor, OpE
     for i in 0..classes {
         for j in i + 1..classes {
             for (class, row) in [(i, j - 1), (j, i)] {
-                for s in starts[class]..starts[class] + sizes[class] as usize {
+                for s in starts[class]..starts[class] + sizes[class] {
                     weights[s * machines + column] = machine.coefficients[row * count + s];
                 }
             }

@@ -81,7 +81,7 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
 }
 
 /// `batch, positions, heads * elements` as `batch, heads, positions, elements`.
-fn by_heads(cx: &mut Parse<'_>, x: ValueId, heads: Option<i64>) -> Result<ValueId, OpError> {
+pub(crate) fn by_heads(cx: &mut Parse<'_>, x: ValueId, heads: Option<i64>) -> Result<ValueId, OpError> {
     if cx.rank(x)? == 4 {
         return Ok(x);
     }

@@ -8,6 +8,8 @@ use super::window::{GeometryArg, Padding, Sized, Window, weights_window};
 use crate::import::Parse;
 use crate::ir::{DType, Dim, Fact, Tensor, ValueId};
 use crate::lower::{Lower, Operand};
+use crate::ops::elementwise::binary::{Binary, BinaryFn};
+use crate::ops::elementwise::compose::activation;
 use crate::ops::{Infer, OpError, Operator};
 use crate::program::Arg;
 use onnxc_runtime::error::Fault;
@@ -19,6 +21,19 @@ pub fn parse_conv(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let op = parse(cx)?;
     let inputs = cx.inputs()?.into_iter().flatten().collect::<Vec<_>>();
     cx.add(Conv { bias: inputs.len() > 2, ..op }, &inputs).map(|v| vec![v])
+}
+
+/// com.microsoft `FusedConv`: what is added to the result (input 3, optional), then an activation.
+pub fn parse_fused(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let op = parse(cx)?;
+    let (x, w, bias, residual) = (cx.input(0)?, cx.input(1)?, cx.opt_input(2)?, cx.opt_input(3)?);
+    let inputs: Vec<ValueId> = [Some(x), Some(w), bias].into_iter().flatten().collect();
+    let mut y = cx.add(Conv { bias: bias.is_some(), ..op }, &inputs)?;
+    if let Some(residual) = residual {
+        y = cx.add(Binary { f: BinaryFn::Add }, &[y, residual])?;
+    }
+    let parameters = cx.floats("activation_params")?.unwrap_or_default();
+    activation(cx, y, [parameters.first().copied(), parameters.get(1).copied()]).map(|v| vec![v])
 }
 
 /// ONNX `ConvTranspose`.

@@ -24,6 +24,14 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     cx.add_n(Pool { kind, window, channels_last: false }, &[Some(x)])
 }
 
+/// Averages of a tensor's windows, with the node's attributes as those of `AveragePool`.
+pub(crate) fn average(cx: &mut Parse<'_>, x: ValueId) -> Result<ValueId, OpError> {
+    let spatial = spatial_axes(cx, x)?.len();
+    let kind = Kind::Average { count_include_pad: cx.flag("count_include_pad", false)? };
+    let window = Window::parse(cx, spatial, None)?;
+    cx.add(Pool { kind, window, channels_last: false }, &[x])
+}
+
 /// ONNX `GlobalMaxPool`, `GlobalAveragePool` and `GlobalLpPool`.
 pub fn parse_global(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let x = cx.input(0)?;

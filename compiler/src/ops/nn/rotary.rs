@@ -1,8 +1,14 @@
 //! `RotaryEmbedding`: pairs of elements of each head turned by an angle that depends on the position.
 
 use crate::import::Parse;
-use crate::ir::{Dim, Dims, Fact, ValueId};
+use crate::ir::{Dim, Dims, Fact, Tensor, ValueId};
 use crate::lower::Lower;
+use crate::ops::elementwise::binary::{Binary, BinaryFn};
+use crate::ops::make::range::Range;
+use crate::ops::shape::expand::Expand;
+use crate::ops::shape::reshape::Reshape;
+use crate::ops::shape::shape_of::Shape;
+use crate::ops::slice::concat::Concat;
 use crate::ops::{Infer, OpError, Operator};
 use crate::program::Arg;
 use serde::{Deserialize, Serialize};
@@ -15,6 +21,39 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let turned = cx.int("rotary_embedding_dim", 0)?;
     let op = Rotary { heads: cx.int("num_heads", 0)?, turned: (turned > 0).then_some(turned), interleaved: cx.flag("interleaved", false)? };
     cx.add_n(op, &inputs)
+}
+
+/// com.microsoft `RotaryEmbedding`: inputs x, positions (for each position of each sample, or where all samples start), cosines and sines.
+pub fn parse_microsoft(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    if cx.flag("is_packed_batching", false)? || cx.float("scale", 1.0)? != 1.0 {
+        return Err(OpError::unsupported("packed batches and a scale"));
+    }
+    let (x, mut positions, cos, sin) = (cx.input(0)?, cx.input(1)?, cx.input(2)?, cx.input(3)?);
+    let (shape, dims) = (cx.shape(x)?, cx.dims());
+    let half = cx.shape(cos)?.last().and_then(|&d| dims.value(d)).filter(|&h| h > 0);
+    let half = half.ok_or_else(|| OpError::unsupported("a rotation whose size is not known when compiling"))?;
+    let mut heads = cx.int("num_heads", 0)?;
+    if let (&[_, _, hidden], 0) = (shape.as_slice(), heads) {
+        heads = dims.value(hidden).ok_or_else(|| OpError::unsupported("an input whose size is not known when compiling"))? / (2 * half);
+    }
+    if cx.rank(positions)? == 1 {
+        positions = consecutive(cx, x, positions)?;
+    }
+    let op = Rotary { heads, turned: Some(2 * half), interleaved: cx.flag("interleaved", false)? };
+    cx.add(op, &[x, cos, sin, positions]).map(|v| vec![v])
+}
+
+/// The positions from one number on, `batch, positions`.
+fn consecutive(cx: &mut Parse<'_>, x: ValueId, start: ValueId) -> Result<ValueId, OpError> {
+    let axis = cx.rank(x)? as i64 - 2;
+    let len = cx.add(Shape::between(axis, axis + 1), &[x])?;
+    let batch = cx.add(Shape::between(0, 1), &[x])?;
+    let both = cx.add(Concat { axis: 0 }, &[batch, len])?;
+    let len = cx.add(Reshape::Squeeze { axes: Some(vec![0]) }, &[len])?;
+    let (zero, one) = (cx.constant(Tensor::scalar(0i64)), cx.constant(Tensor::scalar(1i64)));
+    let steps = cx.add(Range, &[zero, len, one])?;
+    let row = cx.add(Binary { f: BinaryFn::Add }, &[steps, start])?;
+    cx.add(Expand, &[row, both])
 }
 
 /// Inputs: x (`batch, heads, positions, size` or `batch, positions, heads * size`), the cosines and sines (a row for each position, or for each

@@ -34,7 +34,7 @@ pub fn parse_dequantize(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     cx.add_n(Quantize { granularity, direction: Direction::Dequantize, dtype }, &[Some(x), Some(scale), zero])
 }
 
-/// How the shape of the scale says which elements share one.
+/// How the shape of the scale (and in the standard's domain the opset) says which elements share one.
 fn granularity(cx: &mut Parse<'_>, x: ValueId, scale: ValueId) -> Result<Granularity, OpError> {
     let (shape, scales) = (cx.shape(x)?, cx.shape(scale)?);
     let (block, one) = (cx.int("block_size", 0)?, cx.dims().int(1));
@@ -42,7 +42,7 @@ fn granularity(cx: &mut Parse<'_>, x: ValueId, scale: ValueId) -> Result<Granula
         return Err(OpError::invalid("block_size must not be negative"));
     }
     let single = scales.iter().all(|&d| d == one);
-    if (single && block == 0) || scales.is_empty() || (cx.opset() < 13 && scales.len() == 1) {
+    if (single && block == 0) || scales.is_empty() || (cx.domain().is_empty() && cx.opset() < 13 && scales.len() == 1) {
         return Ok(Granularity::Tensor);
     }
     let axis = resolve_axis(cx.int("axis", 1)?, shape.len())?;

@@ -4,4 +4,7 @@ pub mod conv;
 pub mod dynamic;
 pub mod linear;
 pub mod matmul;
+pub mod nbits;
+pub mod products;
+pub mod qlinear;
 pub mod requantize;

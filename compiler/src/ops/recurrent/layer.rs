@@ -13,12 +13,26 @@ use onnxc_runtime::kernels::recurrent::pack;
 use serde::{Deserialize, Serialize};
 
 crate::param_enum!(recurrent::Direction { Forward, Reverse, Bidirectional });
-crate::param_struct!(recurrent::Layer { seq, batch, hidden, direction, batch_first });
+crate::param_struct!(recurrent::Layer { seq, batch, hidden, direction, batch_first, rounded });
 
 /// ONNX `RNN`, `GRU` and `LSTM`: inputs X, W, R, B, sequence_lens, initial_h, and for LSTM initial_c and P. `layout` since opset 14.
 pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let layer = attributes(cx)?;
+    let (x, w, r) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    let columns = cx.add(DimsOf { elements: vec![(1, vec![(0, 0), (0, 1)]), (1, vec![(0, 2)])] }, &[w])?;
+    let w = cx.add(Reshape::To { allow_zero: true }, &[w, columns])?;
+    let product = cx.add(MatMul { transpose_b: true, ..MatMul::default() }, &[x, w])?;
+    let mut inputs = vec![Some(product), Some(r)];
+    for i in 3..if matches!(layer.kind, Kind::Lstm { .. }) { 8 } else { 6 } {
+        inputs.push(cx.opt_input(i)?);
+    }
+    cx.add_n(layer, &inputs)
+}
+
+/// The layer that the node's attributes describe.
+pub(super) fn attributes(cx: &mut Parse<'_>) -> Result<Recurrent, OpError> {
     let (kind, functions): (Kind, &[&str]) = match cx.op_type() {
-        "LSTM" => (Kind::Lstm { input_forget: cx.flag("input_forget", false)? }, &["Sigmoid", "Tanh", "Tanh"]),
+        "LSTM" | "DynamicQuantizeLSTM" => (Kind::Lstm { input_forget: cx.flag("input_forget", false)? }, &["Sigmoid", "Tanh", "Tanh"]),
         "GRU" => (Kind::Gru { linear_before_reset: cx.flag("linear_before_reset", false)? }, &["Sigmoid", "Tanh"]),
         _ => (Kind::Rnn, &["Tanh"]),
     };
@@ -36,17 +50,8 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     }
     let (alphas, betas) = (cx.floats("activation_alpha")?.unwrap_or_default(), cx.floats("activation_beta")?.unwrap_or_default());
     let (activations, parameters) = activation::resolve(&names, &alphas, &betas)?;
-    let layer =
-        Recurrent { kind, direction, batch_first: cx.flag("layout", false)?, activations, parameters, clip: cx.float("clip", 0.0)? };
-    let (x, w, r) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
-    let columns = cx.add(DimsOf { elements: vec![(1, vec![(0, 0), (0, 1)]), (1, vec![(0, 2)])] }, &[w])?;
-    let w = cx.add(Reshape::To { allow_zero: true }, &[w, columns])?;
-    let product = cx.add(MatMul { transpose_b: true, ..MatMul::default() }, &[x, w])?;
-    let mut inputs = vec![Some(product), Some(r)];
-    for i in 3..if matches!(kind, Kind::Lstm { .. }) { 8 } else { 6 } {
-        inputs.push(cx.opt_input(i)?);
-    }
-    cx.add_n(layer, &inputs)
+    let (batch_first, clip) = (cx.flag("layout", false)?, cx.float("clip", 0.0)?);
+    Ok(Recurrent { kind, direction, batch_first, activations, parameters, clip, rounded: false })
 }
 
 /// Which cell.
@@ -88,7 +93,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    fn count(self) -> i64 {
+    pub(super) fn count(self) -> i64 {
         if self == Self::Bidirectional { 2 } else { 1 }
     }
 }
@@ -110,6 +115,8 @@ pub struct Recurrent {
     pub parameters: Vec<f32>,
     /// Bounds the arguments of the functions, unless it is 0.
     pub clip: f32,
+    /// Whether the state is rounded to 8 bits before each product (LSTM of f32 only).
+    pub rounded: bool,
 }
 
 impl Recurrent {
@@ -195,6 +202,7 @@ impl Operator for Recurrent {
                 ("hidden", Arg::Usize(hidden)),
                 ("direction", Arg::Variant("recurrent::Direction", direction)),
                 ("batch_first", Arg::Bool(self.batch_first)),
+                ("rounded", Arg::Bool(self.rounded)),
             ],
         ));
         args.extend([Arg::Strs(self.activations.clone()), Arg::F32s(self.parameters.clone()), Arg::F32(self.clip)]);

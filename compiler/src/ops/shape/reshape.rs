@@ -51,6 +51,13 @@ pub fn parse_unsqueeze(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     cx.add(Reshape::Unsqueeze { axes }, &[x]).map(|v| vec![v])
 }
 
+/// com.microsoft `ExpandDims`: one new axis.
+pub fn parse_expand_dims(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let x = cx.input(0)?;
+    let axes = cx.constant_ints(1, "the axis of ExpandDims")?.ok_or_else(|| OpError::invalid("the axis is missing"))?;
+    cx.add(Reshape::Unsqueeze { axes }, &[x]).map(|v| vec![v])
+}
+
 /// The axes, if only the run knows them.
 fn run_time_axes(cx: &mut Parse<'_>) -> Result<Option<ValueId>, OpError> {
     let Some(axes) = cx.opt_input(1)?.filter(|_| cx.opset() >= 13) else { return Ok(None) };

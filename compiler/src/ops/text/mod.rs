@@ -4,3 +4,4 @@ pub mod regex;
 pub mod regex_match;
 pub mod strings;
 pub mod tf_idf;
+pub mod tokenizer;

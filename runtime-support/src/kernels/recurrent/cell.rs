@@ -9,6 +9,7 @@ use super::{Layer, Operands};
 use crate::cx::Cx;
 use crate::error::Fault;
 use crate::kernels::fold;
+use crate::kernels::quantize::Quantized;
 use crate::kernels::thin::{PANEL, Thin, accumulate};
 use crate::simd::{Simd, WithSimd, dispatch};
 
@@ -112,10 +113,12 @@ fn run(
         return Ok(());
     }
     let plan = Plan { kind, layer, operands, packed, functions, clip, y: Out::new(y), y_h: Out::new(y_h), y_c: Out::new(y_c) };
-    let blocks = layer.directions() * layer.batch;
+    // Sequences whose states are rounded together stay together.
+    let each = if layer.rounded { layer.batch } else { 1 };
+    let blocks = layer.directions() * layer.batch / each;
     // A block's step costs as much as reading its weights; an element of the work estimate is a handful of multiply-adds.
-    let work = layer.seq * blocks * gates * layer.hidden * layer.hidden / 8;
-    fold::by_rows_of(cx, blocks, work, scratch, &[], |first, scratch, _| dispatch(cx, Task { plan: &plan, first, scratch }));
+    let work = layer.seq * blocks * each * gates * layer.hidden * layer.hidden / 8;
+    fold::by_rows_of(cx, blocks, work, scratch, &[], |first, scratch, _| dispatch(cx, Task { plan: &plan, first: first * each, scratch }));
     Ok(())
 }
 
@@ -132,6 +135,24 @@ impl WithSimd for Task<'_, '_> {
             let (part, rest) = scratch.split_at_mut(count * block);
             plan.segment(s, part, d, b);
             (scratch, first) = (rest, first + count);
+        }
+    }
+}
+
+/// Writes the states of all blocks to `to`, rounded to 8 bits with the scale and zero point that `DynamicQuantizeLinear` finds for all of them.
+fn round_states(scratch: &mut [f32], block: usize, from: core::ops::Range<usize>, to: usize) {
+    let (mut low, mut high) = (0f32, 0f32);
+    for row in scratch.chunks_exact(block) {
+        for &v in &row[from.clone()] {
+            (low, high) = (low.min(v), high.max(v));
+        }
+    }
+    let scale = if high > low { (high - low) / 255.0 } else { 1.0 };
+    let zero = f32::from(u8::quantize(-low / scale, 0, true));
+    for row in scratch.chunks_exact_mut(block) {
+        for i in from.clone() {
+            let rounded = f32::from(u8::quantize(row[i] / scale, zero as u8, true));
+            row[to + i - from.start] = (rounded - zero) * scale;
         }
     }
 }
@@ -201,7 +222,11 @@ impl Plan<'_> {
         let packed = &self.packed[d * gates * matrix..][..gates * matrix];
         // Every cell is two stages of product, activations and a combination: one place for each keeps the machine code small.
         for stage in 0..2 {
-            if let Some((first, count, factors)) = self.product(stage) {
+            if let Some((first, count, mut factors)) = self.product(stage) {
+                if layer.rounded && factors == gates {
+                    factors = gates + 2;
+                    round_states(scratch, block, gates * pad..gates * pad + hidden, factors * pad);
+                }
                 let base = scratch.as_mut_ptr();
                 let product = Thin {
                     a: base.wrapping_add(factors * pad),

@@ -48,6 +48,8 @@ pub struct Layer {
     pub direction: Direction,
     /// ONNX's `layout = 1`.
     pub batch_first: bool,
+    /// Whether the state of an LSTM is rounded to 8 bits, as `DynamicQuantizeLinear` does it, before each product: what a quantised layer computes.
+    pub rounded: bool,
 }
 
 impl Layer {

@@ -22,7 +22,7 @@ struct Case {
 
 impl Case {
     fn new(gates: usize, hidden: usize, batch: usize, seq: usize, direction: Direction, batch_first: bool) -> Self {
-        let layer = Layer { seq, batch, hidden, direction, batch_first };
+        let layer = Layer { seq, batch, hidden, direction, batch_first, rounded: false };
         let d = layer.directions();
         let r: Vec<f32> = data(d * gates * hidden * hidden, 1).iter().map(|v| v * 3.0 / hidden as f32).collect();
         let mut packed = std::vec![0f32; packed_len(d * gates, hidden)];
@@ -168,7 +168,7 @@ fn gru_and_rnn_on_every_isa() {
 /// By hand: hidden 1, two steps, the second past the end of the sequence.
 #[test]
 fn lstm_by_the_formulas() {
-    let layer = Layer { seq: 2, batch: 1, hidden: 1, direction: Direction::Reverse, batch_first: false };
+    let layer = Layer { seq: 2, batch: 1, hidden: 1, direction: Direction::Reverse, batch_first: false, rounded: false };
     let (mut y, mut h, mut c, mut scratch) = ([9f64; 2], [0f64], [0f64], [0f64; 7]);
     let (xw, r) = ([0.1, 0.2, 0.3, 0.4, 5.0, 5.0, 5.0, 5.0], [1.0, -1.0, 0.5, 2.0]);
     let names = ["Sigmoid", "Tanh", "Tanh"];
@@ -235,5 +235,44 @@ fn speed() {
         }
         let flops = 2.0 * 4.0 * (hidden * hidden * batch * 50) as f64;
         std::println!("hidden {hidden} batch {batch}: {:.1} us a step, {:.1} GFLOP/s", best / 50.0 * 1e6, flops / best / 1e9);
+    }
+}
+
+#[test]
+fn a_rounded_state_is_one_of_256() {
+    // One unit, no input: the sum of the cell's gate is the rounded state, for W·x = 0, R = (0, 0, 0, 1).
+    let layer = Layer { seq: 1, batch: 2, hidden: 1, direction: Direction::Forward, batch_first: false, rounded: true };
+    let mut packed = std::vec![0.0; packed_len(4, 1)];
+    pack(&mut packed, &[0.0, 0.0, 0.0, 1.0], 4, 1).unwrap();
+    let mut scratch = std::vec![0.0; scratch_len(layer, 4)];
+    let (mut y, mut c) = ([0f32; 2], [0f32; 2]);
+    let names = ["HardSigmoid", "Affine", "Affine"];
+    // The gates are 1, the functions are identities: c = c₀ + rounded h.
+    let parameters = [0.0, 1.0, 1.0, 0.0, 1.0, 0.0];
+    let h = [0.5f32, -0.123];
+    let out = (&mut y, &mut c);
+    lstm(
+        Cx::REFERENCE,
+        out.0,
+        &mut [],
+        out.1,
+        &mut scratch,
+        &[0.0; 8],
+        &packed,
+        None,
+        None,
+        Some(&h),
+        Some(&[0.0; 2]),
+        None,
+        layer,
+        &names,
+        &parameters,
+        0.0,
+        false,
+    )
+    .unwrap();
+    let step = 0.623f32 / 255.0;
+    for (c, h) in c.iter().zip(h) {
+        assert!((c / step - (c / step).round()).abs() < 1e-3 && (c - h).abs() <= step / 2.0 * 1.001 && *c != h, "{c} {h}");
     }
 }
