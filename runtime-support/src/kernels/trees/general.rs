@@ -4,7 +4,6 @@ use super::rows::{self, Rows};
 use super::{LEAF, MISSING_TRUE, Mode, SET_SHIFT, Score};
 use crate::cx::Cx;
 use crate::error::Fault;
-use core::sync::atomic::{AtomicBool, Ordering};
 
 /// How the votes for a target become its score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,14 +63,12 @@ pub fn general<T: Score>(
         return Err(broken);
     }
     let tables = Tables { nodes, thresholds, sets, members, roots, leaves, vote_targets, vote_weights };
-    let failed = AtomicBool::new(false);
+    let failed = rows::Flag::default();
     let work = count.saturating_mul(roots.len()).saturating_mul(32);
-    rows::each(cx, Rows { count, scores, voted, x }, 1, work, &|rows| {
-        if run(&tables, rows, targets, aggregate).is_none() {
-            failed.store(true, Ordering::Relaxed);
-        }
+    rows::each(cx, Rows { count, scores, voted, scratch: &mut [], x }, (1, usize::MAX), work, &|rows| {
+        failed.note(run(&tables, rows, targets, aggregate));
     });
-    if failed.into_inner() { Err(broken) } else { Ok(()) }
+    if failed.is_set() { Err(broken) } else { Ok(()) }
 }
 
 fn run<T: Score>(tables: &Tables<'_, T>, rows: Rows<'_, T>, targets: usize, aggregate: Aggregate) -> Option<()> {
@@ -116,7 +113,7 @@ impl<T: Score> Tables<'_, T> {
                 Mode::Neq => x != threshold,
                 Mode::Member => self.has((word >> SET_SHIFT) as usize, x)?,
             };
-            let missing = x.widen().is_nan() && word & MISSING_TRUE != 0;
+            let missing = x.is_missing() && word & MISSING_TRUE != 0;
             link = if holds || missing { if_true } else { if_false };
         }
         Some((link & !LEAF) as usize)

@@ -5,6 +5,7 @@ pub mod classic;
 pub mod ensemble;
 pub mod modern;
 pub mod op;
+pub mod plan;
 
 use crate::ops::OpError;
 

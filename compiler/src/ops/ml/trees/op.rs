@@ -1,11 +1,13 @@
 //! The core operator: the scores of an ensemble, and what becomes of them.
 
-use super::ensemble::Ensemble;
+use super::ensemble::{Ensemble, Link, Vote};
+use super::plan::{self, Plan};
 use crate::import::Parse;
 use crate::ir::{DType, Dim, Fact, Tensor, ValueId};
 use crate::lower::{Lower, Operand};
 use crate::ops::{Infer, OpError, Operator, elementwise};
 use crate::program::Arg;
+use onnxc_runtime::kernels::trees::sums::BLOCK;
 use serde::{Deserialize, Serialize};
 
 crate::param_enum!(trees::Aggregate { Sum, Average, Min, Max });
@@ -44,6 +46,11 @@ pub enum Votes {
     OnePositive,
     OneMixed,
 }
+
+/// Fewer rows than this are walked. A tree of 31 leaves costs 64 rows together as much as 8 rows one by one.
+const FEW: i64 = 8;
+/// The most threads that there is scratch for.
+const MOST_TASKS: i64 = 64;
 
 /// What the scores are for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,11 +107,7 @@ pub fn transform(name: &str) -> Result<Transform, OpError> {
 /// Adds the operator: x is cast to `score`, which the tables are stored in.
 pub fn add(cx: &mut Parse<'_>, x: ValueId, score: DType, e: &Ensemble, base: &[f64], op: Trees) -> Result<Vec<ValueId>, OpError> {
     let numbers = |v: &mut dyn Iterator<Item = f64>| -> Tensor {
-        if score == DType::F64 {
-            Tensor::vector(&v.collect::<Vec<f64>>())
-        } else {
-            Tensor::vector(&v.map(|x| x as f32).collect::<Vec<f32>>())
-        }
+        if score == DType::F64 { Tensor::vector(&v.collect::<Vec<f64>>()) } else { narrow(&v.collect::<Vec<f64>>()) }
     };
     let sets: Vec<u32> = std::iter::once(0)
         .chain(e.sets.iter().scan(0u32, |end, set| {
@@ -127,6 +130,10 @@ pub fn add(cx: &mut Parse<'_>, x: ValueId, score: DType, e: &Ensemble, base: &[f
     let mut inputs = vec![Some(x)];
     inputs.extend(tables.into_iter().map(|t| Some(cx.constant(t))));
     cx.add_n(Trees { targets: e.targets, features: e.features(), ..op }, &inputs)
+}
+
+fn narrow(v: &[f64]) -> Tensor {
+    Tensor::vector(&v.iter().map(|&x| x as f32).collect::<Vec<f32>>())
 }
 
 impl Operator for Trees {
@@ -154,8 +161,63 @@ impl Operator for Trees {
 }
 
 impl Trees {
-    /// Scores and votes of all rows.
+    /// Scores and votes of all rows; votes may be those of every row.
     fn scores(&self, cx: &mut Lower<'_>, shape: &[Dim]) -> Result<(Operand, Operand), OpError> {
+        let double = cx.input(0)?.dtype == DType::F64;
+        let sums = matches!(self.aggregate, Aggregate::Sum | Aggregate::Average);
+        match self.ensemble(cx).filter(|_| sums).and_then(|e| plan::plan(&e, double)) {
+            Some(plan) => self.sums(cx, shape, &plan),
+            None => self.general(cx, shape),
+        }
+    }
+
+    /// The ensemble that the constant inputs are.
+    fn ensemble(&self, cx: &Lower<'_>) -> Option<Ensemble> {
+        let words = |i: usize| cx.constant(i).and_then(Tensor::to_vec::<u32>);
+        let numbers = |i: usize| cx.constant(i).and_then(Tensor::to_f64s);
+        let (ends, members, roots) = (words(3)?, numbers(4)?, words(5)?);
+        let sets = ends.windows(2).map(|w| members.get(w[0] as usize..w[1] as usize).map(<[f64]>::to_vec)).collect::<Option<_>>()?;
+        let votes = words(7)?.into_iter().zip(numbers(8)?).map(|(target, weight)| Vote { target, weight }).collect();
+        let nodes = Ensemble::nodes_of(&words(1)?, &numbers(2)?);
+        Some(Ensemble { nodes, roots: roots.into_iter().map(Link).collect(), leaves: words(6)?, votes, sets, targets: self.targets })
+    }
+
+    /// The tuned kernel.
+    fn sums(&self, cx: &mut Lower<'_>, shape: &[Dim], plan: &Plan) -> Result<(Operand, Operand), OpError> {
+        let x = cx.input(0)?;
+        let dims = cx.dims();
+        let scores = cx.temp(x.dtype, shape);
+        let rows = shape.first().copied().unwrap_or_else(|| cx.int(1));
+        // What is not needed for the number of rows, if that is known, need not travel.
+        let known = dims.value(rows);
+        let few = known.map_or(FEW, |rows| if rows < FEW { FEW } else { 0 });
+        let (walks, selects) = (few > 0, known.is_none_or(|rows| rows >= FEW));
+        let tasks = dims.min(dims.floor_div(dims.offset(rows, BLOCK as i64 - 1), cx.int(BLOCK as i64)), cx.int(MOST_TASKS));
+        let width = if selects { (plan.columns.len() / 3 * BLOCK) as i64 } else { 0 };
+        let ranks = cx.temp(DType::U8, &[tasks, cx.int(width)]);
+        let numbers = |v: &[f64]| if x.dtype == DType::F64 { Tensor::vector(v) } else { narrow(v) };
+        let (nothing, none): (&[u32], &[f64]) = (&[], &[]);
+        let tables = [
+            ("walk", Tensor::vector(if walks { &plan.links } else { nothing })),
+            ("cuts", numbers(if walks { &plan.cuts } else { none })),
+            ("features", Tensor::vector(if selects { &plan.features } else { nothing })),
+            ("sorted", numbers(if selects { &plan.sorted } else { none })),
+            ("columns", Tensor::vector(if selects { &plan.columns } else { nothing })),
+            ("tests", Tensor::vector(if selects { plan.tests.as_slice() } else { &[] })),
+            ("trees", Tensor::vector(&plan.trees)),
+            ("leaves", numbers(&plan.values)),
+        ];
+        let tables = tables.into_iter().map(|(name, tensor)| cx.weight(name, tensor).read());
+        let mut args = vec![Arg::Cx, scores.write(), ranks.write(), x.read()];
+        args.extend(tables);
+        args.extend([self.targets as i64, plan.width as i64, few].map(|v| Arg::Usize(cx.int(v))));
+        cx.call(crate::kernel!(trees::sums(_, _, _, _, _, _, _, _, _, _, _, _, _, _, _) for real(x.dtype)), args)?;
+        let voted = cx.weight("voted", Tensor::vector(&plan.voted));
+        Ok((scores, voted))
+    }
+
+    /// The kernel for all ensembles.
+    fn general(&self, cx: &mut Lower<'_>, shape: &[Dim]) -> Result<(Operand, Operand), OpError> {
         let x = cx.input(0)?;
         let scores = cx.temp(x.dtype, shape);
         let voted = cx.temp(DType::U8, shape);
