@@ -84,9 +84,9 @@ fn run<T: Score>(tables: &Tables<'_, T>, rows: Rows<'_, T>, targets: usize, aggr
                 let (score, voted) = (scores.get_mut(target as usize)?, voted.get_mut(target as usize)?);
                 *score = match aggregate {
                     Aggregate::Sum | Aggregate::Average => *score + weight,
-                    Aggregate::Min if *voted != 0 && !(weight < *score) => *score,
-                    Aggregate::Max if *voted != 0 && !(weight > *score) => *score,
-                    Aggregate::Min | Aggregate::Max => weight,
+                    Aggregate::Min if *voted == 0 || weight < *score => weight,
+                    Aggregate::Max if *voted == 0 || weight > *score => weight,
+                    Aggregate::Min | Aggregate::Max => *score,
                 };
                 *voted = 1;
             }

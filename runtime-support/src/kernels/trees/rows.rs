@@ -16,8 +16,8 @@ impl Flag {
         }
     }
     /// Whether any was `None`.
-    pub fn is_set(self) -> bool {
-        self.0.into_inner()
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

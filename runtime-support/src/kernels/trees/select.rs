@@ -63,7 +63,9 @@ fn evaluate<'a>(chosen: &'a mut [Bytes; MOST_LEAVES + MOST_TESTS], ranks: &[u8],
         let (if_true, if_false) = (chosen.get(test[2] as usize)?, chosen.get(test[3] as usize)?);
         let mut out = [0u8; BLOCK];
         for i in 0..BLOCK {
-            out[i] = if rank[i] as i8 > most { if_false[i] } else { if_true[i] };
+            // Written as a choice, this becomes 64 branches.
+            let mask = u8::from(rank[i] as i8 > most).wrapping_neg();
+            out[i] = (if_true[i] & !mask) | (if_false[i] & mask);
         }
         *chosen.get_mut(place)? = out;
         place += 1;

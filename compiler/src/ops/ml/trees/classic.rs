@@ -241,12 +241,11 @@ fn assemble(c: &Columns, leaves: &Leaves, targets: usize) -> Result<Ensemble, Op
         if i == start {
             roots.push(link(i));
         }
-        let branches = match mode {
-            None => [Link::leaf(i); 2],
-            Some(_) => {
-                let branch = |k: usize| places.find(&c.ids, start, end, c.branches[k][i]).map(link);
-                [branch(0)?, branch(1)?]
-            }
+        let branches = if mode.is_some() {
+            let branch = |k: usize| places.find(&c.ids, start, end, c.branches[k][i]).map(link);
+            [branch(0)?, branch(1)?]
+        } else {
+            [Link::leaf(i); 2]
         };
         let feature = if mode.is_some() { feature(c.features[i])? } else { 0 };
         let missing_true = c.missing.get(i) == Some(&1);
