@@ -2,7 +2,9 @@
 
 use crate::{Bench, Work, noise};
 use onnxc_runtime::error::Fault;
-use onnxc_runtime::kernels::conv::{Geometry, conv_packed, depthwise, pack_conv, pack_conv_len};
+use onnxc_runtime::kernels::conv::{
+    Geometry, conv_packed, depthwise, pack_conv, pack_conv_len, pack_winograd, pack_winograd_len, winograd, winograd_scratch_len,
+};
 use onnxc_runtime::kernels::gemm::{Activation, ActivationKind};
 use onnxc_runtime::kernels::pool;
 
@@ -21,7 +23,11 @@ const fn window(size: usize, channels: [usize; 2], kernel: usize, stride: usize,
 }
 
 /// Those of `ResNet`, of first layers, of small nets, grouped and depthwise ones.
-const CONVOLUTIONS: [Window; 15] = [
+const CONVOLUTIONS: [Window; 19] = [
+    window(224, [64, 64], 3, 1, 1),
+    window(56, [32, 32], 3, 1, 1),
+    window(28, [16, 16], 3, 1, 1),
+    window(14, [512, 512], 3, 1, 1),
     window(56, [64, 64], 3, 1, 1),
     window(28, [128, 128], 3, 1, 1),
     window(14, [256, 256], 3, 1, 1),
@@ -91,5 +97,18 @@ fn convolution(bench: &mut Bench, w: Window) -> Result<(), Fault> {
     }
     let mut packed = vec![0.0; pack_conv_len(w.group, outputs, depth, taps)];
     pack_conv(&mut packed, &weights, w.group, outputs, depth, taps)?;
-    bench.time(&name, work, |cx| conv_packed(cx, &mut y, &x, &packed, Some(&bias), None, g, relu))
+    bench.time(&name, work, |cx| conv_packed(cx, &mut y, &x, &packed, Some(&bias), None, g, relu))?;
+    if (w.kernel, w.stride, w.group) != (3, 1, 1) {
+        return Ok(());
+    }
+    // The operations are those of the definition, so that more than the machine can do is done.
+    for tile in [2, 4] {
+        let mut packed = vec![0.0; pack_winograd_len(outputs, inputs, tile)];
+        pack_winograd(&mut packed, &weights, outputs, inputs, tile)?;
+        let mut scratch = vec![0.0; winograd_scratch_len(inputs, outputs, tile, g.out_pixels())];
+        bench.time(&format!("{name} F({tile}x{tile})"), work, |cx| {
+            winograd(cx, &mut y, &mut scratch, &x, &packed, Some(&bias), None, g, relu, tile)
+        })?;
+    }
+    Ok(())
 }

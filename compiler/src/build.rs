@@ -55,6 +55,12 @@ impl Build {
         self
     }
 
+    /// Sums convolutions as the definition says, never with fewer multiplications (Winograd): slower, and closer to other runtimes.
+    pub fn exact_conv(mut self) -> Self {
+        self.options.exact_conv = true;
+        self
+    }
+
     /// How the constants travel.
     pub fn weights(mut self, weights: Weights) -> Self {
         self.emit.weights = weights;

@@ -73,14 +73,14 @@ pub fn compile_to_program(model: Model, options: &Options) -> Result<program::Pr
 pub fn compile_watched(model: Model, options: &Options, watch: Watch<'_>) -> Result<program::Program, Report> {
     let producer = model.producer();
     let graph = import::import(&model.proto, model.files, options)?;
-    compile_graph(graph, &producer, watch)
+    compile_graph(graph, &producer, options, watch)
 }
 
 /// From the graph on; [`ir::parse`] reads one from a text.
-pub fn compile_graph(graph: ir::Graph, producer: &str, watch: Watch<'_>) -> Result<program::Program, Report> {
+pub fn compile_graph(graph: ir::Graph, producer: &str, options: &Options, watch: Watch<'_>) -> Result<program::Program, Report> {
     watch("import", &|| ir::text::graph(&graph));
     verify::verify(&graph)?;
-    let graph = passes::run(graph, &mut |pass, graph| watch(pass, &|| ir::text::graph(graph)))?;
+    let graph = passes::run(graph, options, &mut |pass, graph| watch(pass, &|| ir::text::graph(graph)))?;
     watch("passes", &|| ir::text::graph(&graph));
     let program = lower::lower(&graph, producer)?;
     memory::check_size(&program)?;

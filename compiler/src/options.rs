@@ -12,6 +12,8 @@ pub struct Options {
     pub input_shapes: Vec<(String, Vec<String>)>,
     /// Outputs that become an input of the next call (`--state h=hn`: input, output).
     pub states: Vec<(String, String)>,
+    /// Convolutions are summed as the definition says, never with fewer multiplications (`--exact-conv`).
+    pub exact_conv: bool,
 }
 
 impl Options {

@@ -95,7 +95,7 @@ fn graph(source: &str) -> Result<Graph, String> {
 /// The program, and the text that left the room of that name.
 fn compile(source: &str, room: &str) -> Result<(Program, Option<String>), String> {
     let mut left = None;
-    let program = onnxc::compile_graph(graph(source)?, "", &mut |name, text| {
+    let program = onnxc::compile_graph(graph(source)?, "", &Options::default(), &mut |name, text| {
         if name == room {
             left = Some(text());
         }

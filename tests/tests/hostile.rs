@@ -139,6 +139,7 @@ fn files_through_the_doors_do_not_panic() {
         dims: vec![("batch".into(), 3), ("N".into(), -1)],
         input_shapes: vec![("x".into(), vec!["2".into(), "n".into()])],
         states: vec![("x".into(), "y".into())],
+        exact_conv: true,
     };
     for (name, model) in good() {
         let bytes = onnxc_proto::encode(&model);

@@ -57,12 +57,20 @@ pub struct CompileArgs {
     /// An output that becomes an input of the next call: h=hn (input=output)
     #[arg(long = "state", value_name = "INPUT=OUTPUT", value_parser = pair)]
     states: Vec<(String, String)>,
+    /// Sum convolutions as the definition says, never with fewer multiplications (Winograd): slower, and closer to other runtimes
+    #[arg(long)]
+    exact_conv: bool,
 }
 
 impl CompileArgs {
     /// As options of the library.
     pub fn options(&self) -> Options {
-        Options { dims: self.dims.clone(), input_shapes: self.input_shapes.clone(), states: self.states.clone() }
+        Options {
+            dims: self.dims.clone(),
+            input_shapes: self.input_shapes.clone(),
+            states: self.states.clone(),
+            exact_conv: self.exact_conv,
+        }
     }
 }
 

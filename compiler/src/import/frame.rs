@@ -3,7 +3,7 @@
 use super::types;
 use crate::ir::graph::{Def, Graph, Value, ValueId};
 use crate::ir::{Fact, Tensor, Type};
-use onnxc_proto::GraphProto;
+use onnxc_proto::{GraphProto, NodeProto};
 use std::collections::HashMap;
 
 /// The scope of one graph (or function call).
@@ -25,6 +25,18 @@ impl Frame {
         let declared = proto.value_info.iter().chain(&proto.output);
         let hints = declared.filter_map(|v| Some((v.name.clone(), types::declared(v, &graph.dims)?))).collect();
         Self { graph, names: HashMap::new(), hints, captures: Vec::new(), closed: false }
+    }
+
+    /// Where the result of an elementwise function is declared and its operand is not, the operand has the declared rank too. Takes the nodes
+    /// last to first.
+    pub fn hint_backwards<'n>(&mut self, nodes: impl Iterator<Item = &'n NodeProto>) {
+        const ELEMENTWISE: [&str; 10] = ["Abs", "Cast", "CastLike", "Exp", "Identity", "Log", "Neg", "Relu", "Sigmoid", "Sqrt"];
+        for node in nodes.filter(|n| ELEMENTWISE.contains(&n.op_type.as_str())) {
+            let (Some(from), Some(to)) = (node.input.first(), node.output.first()) else { continue };
+            if let (false, Some(declared)) = (self.hints.contains_key(from), self.hints.get(to)) {
+                self.hints.insert(from.clone(), declared.clone());
+            }
+        }
     }
 
     /// Whether the name is defined in this scope.

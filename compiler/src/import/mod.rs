@@ -139,6 +139,7 @@ impl Import<'_> {
             }
             report
         })?;
+        self.top().hint_backwards(order.iter().rev().map(|&i| &nodes[i]));
         let mut report = Report::default();
         let mut missing: HashSet<&str> = HashSet::new();
         let mut sink = Sink::default();

@@ -8,8 +8,10 @@ pub mod fuse;
 pub mod layout;
 pub mod pattern;
 pub mod peephole;
+pub mod winograd;
 
 use crate::ir::graph::{Graph, NodeError};
+use crate::options::Options;
 use crate::verify;
 
 /// A pass: its name and what it does.
@@ -18,30 +20,37 @@ pub struct Pass {
     pub name: &'static str,
     /// What it does.
     pub run: fn(&Graph) -> Result<Graph, NodeError>,
+    /// Whether `--exact-conv` leaves it out.
+    pub inexact: bool,
+}
+
+const fn pass(name: &'static str, run: fn(&Graph) -> Result<Graph, NodeError>) -> Pass {
+    Pass { name, run, inexact: false }
 }
 
 /// The passes, in order.
 pub const PASSES: &[Pass] = &[
-    Pass { name: "dead", run: dead::run },
-    Pass { name: "cse", run: cse::run },
-    Pass { name: "activations", run: fuse::activation::run },
-    Pass { name: "norms", run: fuse::norm::run },
-    Pass { name: "attention", run: fuse::attention::run },
-    Pass { name: "dead-2", run: dead::run },
-    Pass { name: "epilogues", run: fuse::epilogue::run },
-    Pass { name: "dead-3", run: dead::run },
-    Pass { name: "layout", run: layout::run },
-    Pass { name: "dead-4", run: dead::run },
-    Pass { name: "cse-2", run: cse::run },
-    Pass { name: "late-epilogues", run: fuse::epilogue::run },
-    Pass { name: "dead-5", run: dead::run },
-    Pass { name: "chains", run: fuse::chain::run },
-    Pass { name: "dead-6", run: dead::run },
+    pass("dead", dead::run),
+    pass("cse", cse::run),
+    pass("activations", fuse::activation::run),
+    pass("norms", fuse::norm::run),
+    pass("attention", fuse::attention::run),
+    pass("dead-2", dead::run),
+    pass("epilogues", fuse::epilogue::run),
+    pass("dead-3", dead::run),
+    pass("layout", layout::run),
+    pass("dead-4", dead::run),
+    pass("cse-2", cse::run),
+    pass("late-epilogues", fuse::epilogue::run),
+    pass("dead-5", dead::run),
+    Pass { name: "winograd", run: winograd::run, inexact: true },
+    pass("chains", fuse::chain::run),
+    pass("dead-6", dead::run),
 ];
 
 /// Runs all passes; `watch` sees the graph after each.
-pub fn run(mut graph: Graph, watch: &mut dyn FnMut(&str, &Graph)) -> Result<Graph, NodeError> {
-    for pass in PASSES {
+pub fn run(mut graph: Graph, options: &Options, watch: &mut dyn FnMut(&str, &Graph)) -> Result<Graph, NodeError> {
+    for pass in PASSES.iter().filter(|p| !(p.inexact && options.exact_conv)) {
         graph = apply(pass, &graph)?;
         verify::verify(&graph)?;
         watch(pass.name, &graph);

@@ -74,7 +74,8 @@ fn parse(cx: &mut Parse<'_>) -> Result<Conv, OpError> {
         return Err(OpError::invalid(format!("the weights have rank {}, the input has rank {}", shape.len(), spatial + 2)));
     }
     let window = Window::parse(cx, spatial, kernel)?;
-    Ok(Conv { window, group: cx.int("group", 1)?, bias: false, residual: false, epilogue: Epilogue::default(), channels_last: false })
+    let group = cx.int("group", 1)?;
+    Ok(Conv { window, group, bias: false, residual: false, epilogue: Epilogue::default(), channels_last: false, tile: 0 })
 }
 
 /// `activation(conv(x, w) + bias + residual)`; inputs x, w (as ONNX lays it out), then bias and residual if there are.
@@ -92,6 +93,14 @@ pub struct Conv {
     pub epilogue: Epilogue,
     /// Whether x, residual and result have their channels on the last axis.
     pub channels_last: bool,
+    /// The side of the tiles of outputs that are computed together with fewer multiplications (2 or 4); 0: by the definition.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tile: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(tile: &usize) -> bool {
+    *tile == 0
 }
 
 /// Batch, channels and spatial dims of a shape in either layout.
@@ -155,7 +164,9 @@ impl Operator for Conv {
         let taps = dims.product(&kernel);
         let group = dims.int(self.group);
         let depthwise = channels == group && w.shape[0] == group;
-        let packed = if depthwise {
+        let packed = if self.tile > 0 {
+            self.winograd_weights(cx)?
+        } else if depthwise {
             let pack = |out: &mut [f32], w: &[f32], v: &[usize]| conv::pack_depthwise(out, w, v[0], v[1]);
             pack_weights(cx, &w, &[group, taps], dims.mul(group, taps), &pack, crate::kernel!(conv::pack_depthwise(_, _, _, _)))?
         } else {
@@ -170,14 +181,46 @@ impl Operator for Conv {
         let residual = residual.map_or(Arg::Absent, |r| Arg::Present(Box::new(r.read())));
         let x = to_last(cx, 0, self.channels_last)?;
         let shape = join_layout(batch, w.shape[0], &output, true);
+        let scratch = if self.tile > 0 { Some(self.winograd_scratch(cx, &shape)?) } else { None };
         from_last(cx, &shape, self.channels_last, |cx, out| {
-            let args = vec![Arg::Cx, out.write(), x.read(), packed.read(), bias, residual, geometry, self.epilogue.arg()];
-            if depthwise {
+            let mut args = vec![Arg::Cx, out.write(), x.read(), packed.read(), bias, residual, geometry, self.epilogue.arg()];
+            if let Some(scratch) = scratch {
+                args.insert(2, scratch.write());
+                args.push(Arg::Usize(cx.int(self.tile as i64)));
+                cx.call(crate::kernel!(conv::winograd(_, _, _, _, _, _, _, _, _, _)), args)
+            } else if depthwise {
                 cx.call(crate::kernel!(conv::depthwise(_, _, _, _, _, _, _, _)), args)
             } else {
                 cx.call(crate::kernel!(conv::conv_packed(_, _, _, _, _, _, _, _)), args)
             }
         })
+    }
+}
+
+impl Conv {
+    /// The weights for tiles; the pass that chose those saw that they are constant.
+    fn winograd_weights(&self, cx: &mut Lower<'_>) -> Result<Operand, OpError> {
+        let computed = || OpError::invalid("weights that are computed cannot be cut in tiles");
+        let weights = cx.constant(1).ok_or_else(computed)?;
+        let elements = weights.to_vec::<f32>().ok_or_else(computed)?;
+        let (outputs, inputs) = (weights.shape[0], weights.shape[1]);
+        let mut packed = vec![0f32; conv::pack_winograd_len(outputs, inputs, self.tile)];
+        conv::pack_winograd(&mut packed, &elements, outputs, inputs, self.tile).map_err(|f| OpError::invalid(f.to_string()))?;
+        Ok(cx.weight("transformed weights", Tensor::vector(&packed)))
+    }
+
+    /// The scratch for tiles, for an output of that shape, channels last.
+    fn winograd_scratch(&self, cx: &mut Lower<'_>, shape: &[Dim]) -> Result<Operand, OpError> {
+        let weights = cx.constant(1).ok_or_else(|| OpError::invalid("weights that are computed cannot be cut in tiles"))?;
+        let (outputs, inputs) = (weights.shape[0], weights.shape[1]);
+        let dims = cx.dims();
+        let value = |d: Dim| dims.value(d).and_then(|v| usize::try_from(v).ok());
+        let (_, _, spatial) = split_layout(shape, true);
+        let side = |d: Dim| value(d).map(|v| v.div_ceil(self.tile));
+        let count = [value(shape[0]), side(spatial[0]), side(spatial[1])].into_iter().try_fold(1usize, |n, v| n.checked_mul(v?));
+        let len = conv::winograd_scratch_len(inputs, outputs, self.tile, count.unwrap_or(usize::MAX));
+        let len = cx.int(i64::try_from(len).unwrap_or(i64::MAX));
+        Ok(cx.temp(DType::F32, &[len]))
     }
 }
 

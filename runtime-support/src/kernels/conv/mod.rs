@@ -1,7 +1,7 @@
 //! Convolutions, channels last.
 //!
 //! [`conv_packed`] is the tiles of [`gemm`](super::gemm) with windows for rows: nothing is copied to columns first. [`depthwise`] has a kernel
-//! of its own, [`plain`] is the naive one, channels first, for every element type.
+//! of its own, [`winograd`] computes 3×3 windows with fewer multiplications, [`plain`] is the naive one, channels first, for every element type.
 
 mod depthwise;
 mod geometry;
@@ -10,11 +10,13 @@ mod plain;
 pub(crate) mod tests;
 mod transpose;
 mod windows;
+mod winograd;
 
 pub use depthwise::{depthwise, pack_depthwise};
 pub use geometry::Geometry;
 pub use plain::{plain, plain_transpose};
 pub use transpose::{conv_transpose, conv_transpose_scratch_len, pack_conv_transpose, pack_conv_transpose_len};
+pub use winograd::{pack_winograd, pack_winograd_len, winograd, winograd_scratch_len};
 
 use crate::cx::Cx;
 use crate::error::Fault;

@@ -82,6 +82,85 @@ fn random_convolutions_match_the_plain_one() {
     }
 }
 
+/// A random geometry of 3×3 windows with stride 1.
+fn winograd_geometry(noise: &mut Noise, in_channels: usize, out_channels: usize) -> Geometry {
+    let mut g = random_geometry(noise, in_channels, out_channels, 1);
+    g = Geometry { kernel: [1, 3, 3], stride: [1; 3], dilation: [1; 3], ..g };
+    (g.pads[0], g.pads_end[0]) = (0, 0);
+    for d in 0..3 {
+        let room = g.input[d] + g.pads[d] + g.pads_end[d];
+        g.output[d] = (room + 1).saturating_sub(g.kernel[d]);
+    }
+    g
+}
+
+#[test]
+fn random_winograd_convolutions_match_the_plain_one() {
+    let mut noise = Noise(14);
+    for i in 0..60 {
+        let (inputs, outputs) = ([1, 3, 8, 33, 64, 300][noise.below(6)], 1 + noise.below(70));
+        let g = winograd_geometry(&mut noise, inputs, outputs);
+        let tile = [2, 4][i % 2];
+        let in_volume: usize = g.input.iter().product();
+        let x = noise.floats(g.batch * inputs * in_volume);
+        let w = noise.floats(outputs * inputs * 9);
+        let (bias, residual) = (noise.floats(outputs), noise.floats(g.out_pixels() * g.residual_pitch));
+        let mut expected = vec![0.0; g.out_pixels() * outputs];
+        plain(&mut expected, &x, &w, Some(&bias), g).unwrap();
+        let expected = finish(&expected, &g, Some(&residual));
+        let x = channels_last(&x, inputs, in_volume, g.in_pitch);
+        let mut packed = vec![f32::NAN; pack_winograd_len(outputs, inputs, tile)];
+        pack_winograd(&mut packed, &w, outputs, inputs, tile).unwrap();
+        for cx in contexts() {
+            let mut y = vec![f32::NAN; g.out_pixels() * g.out_pitch];
+            let mut scratch = vec![f32::NAN; winograd_scratch_len(inputs, outputs, tile, g.out_pixels())];
+            let relu = Activation::new(ActivationKind::Relu);
+            winograd(cx, &mut y, &mut scratch, &x, &packed, Some(&bias), Some(&residual), g, relu, tile).unwrap();
+            assert_close(&dense(&y, outputs, g.out_pitch), &expected, 4e-4, &format!("{cx:?} {tile} {g:?}"));
+        }
+    }
+}
+
+/// The bound that the documentation states, relative to the sum of the magnitudes of the products.
+#[test]
+fn winograd_keeps_its_error_bound() {
+    let mut noise = Noise(15);
+    let (inputs, outputs, side) = (256, 8, 12);
+    let g = Geometry {
+        batch: 1,
+        input: [1, side, side],
+        output: [1, side, side],
+        in_channels: inputs,
+        out_channels: outputs,
+        group: 1,
+        kernel: [1, 3, 3],
+        stride: [1; 3],
+        dilation: [1; 3],
+        pads: [0, 1, 1],
+        pads_end: [0, 1, 1],
+        in_pitch: inputs,
+        out_pitch: outputs,
+        residual_pitch: outputs,
+    };
+    let (x, w) = (noise.floats(inputs * side * side), noise.floats(outputs * inputs * 9));
+    let wide = |v: &[f32]| v.iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
+    let sizes = |v: &[f32]| v.iter().map(|&v| f64::from(v).abs()).collect::<Vec<f64>>();
+    let (mut exact, mut magnitude) = (vec![0f64; outputs * side * side], vec![0f64; outputs * side * side]);
+    plain(&mut exact, &wide(&x), &wide(&w), None, g).unwrap();
+    plain(&mut magnitude, &sizes(&x), &sizes(&w), None, g).unwrap();
+    let last = channels_last(&x, inputs, side * side, inputs);
+    for (tile, bound) in [(2, 5e-7), (4, 2e-6)] {
+        let mut packed = vec![0.0; pack_winograd_len(outputs, inputs, tile)];
+        pack_winograd(&mut packed, &w, outputs, inputs, tile).unwrap();
+        let mut scratch = vec![0.0; winograd_scratch_len(inputs, outputs, tile, g.out_pixels())];
+        let mut y = vec![0.0; exact.len()];
+        winograd(Cx::detect(), &mut y, &mut scratch, &last, &packed, None, None, g, Activation::NONE, tile).unwrap();
+        let error = |i: usize| (f64::from(y[i]) - exact[i % outputs * side * side + i / outputs]).abs();
+        let worst = (0..y.len()).map(|i| error(i) / magnitude[i % outputs * side * side + i / outputs]).fold(0.0, f64::max);
+        assert!(worst > 0.0 && worst < bound, "tile {tile}: {worst:e}");
+    }
+}
+
 #[test]
 fn random_depthwise_convolutions_match_the_plain_one() {
     let mut noise = Noise(12);
