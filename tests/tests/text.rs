@@ -25,11 +25,11 @@ fn round_trip(name: &str, graph: &Graph) -> Result<Graph, String> {
 fn both(name: &str, model: Model) -> Result<(), String> {
     let Ok(graph) = import::import(&model.proto, model.files, &Options::default()) else { return Ok(()) };
     let read = round_trip(&format!("{name}, imported"), &graph)?;
-    let done = passes::run(read, &mut |_, _| ()).map_err(|e| format!("{name}: {}", onnxc::Report::from(e)))?;
+    let done = passes::run(read, &Options::default(), &mut |_, _| ()).map_err(|e| format!("{name}: {}", onnxc::Report::from(e)))?;
     let done = round_trip(&format!("{name}, after the passes"), &done)?;
     // What was read lowers as well as what was imported.
     let program = lower::lower(&done, "").map_err(|e| format!("{name}: {}", onnxc::Report::from(e)));
-    let direct = passes::run(graph, &mut |_, _| ()).and_then(|g| lower::lower(&g, ""));
+    let direct = passes::run(graph, &Options::default(), &mut |_, _| ()).and_then(|g| lower::lower(&g, ""));
     match (program, direct) {
         (Ok(program), Ok(_)) if program.inputs.is_empty() => interpret::run(&program, &[], 100_000).map(drop).or(Ok(())),
         (Err(error), Ok(_)) => Err(error),
