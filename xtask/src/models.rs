@@ -1,6 +1,7 @@
 //! `cargo xtask models`: the model folders beside the repository.
 
 use crate::data;
+use crate::tolerances;
 use crate::trial::{Suite, Trial};
 use onnxc::harness::batch::Runtime;
 use onnxc::harness::cases::discover;
@@ -25,7 +26,10 @@ impl Models {
     /// Runs the task.
     pub fn run(&self) -> Result<ExitCode, String> {
         let shared = std::env::var_os("ONNXC_MODELS").map_or_else(|| data::root().join("../shared/models"), PathBuf::from);
-        let cases = discover(self.folder.as_deref().unwrap_or(&shared), Rule::MODELS)?;
+        let mut cases = discover(self.folder.as_deref().unwrap_or(&shared), Rule::MODELS)?;
+        if self.folder.is_none() {
+            tolerances::loosen(&mut cases, &data::root().join("tests/conformance/models_tolerances.txt"))?;
+        }
         self.trial.run(Suite {
             cases,
             modes: &[Mode::Static, Mode::Dynamic],
