@@ -64,20 +64,25 @@ impl Layer {
         self.in_channels as f64 * self.out_channels as f64
     }
 
+    /// Tiles of that side in all images.
+    fn count(&self, side: usize) -> f64 {
+        self.sides.iter().map(|s| s.div_ceil(side) as f64).product::<f64>() * self.images as f64
+    }
+
     fn streamed(weights: f64, times: f64) -> f64 {
         if weights > CACHED { STREAM * weights * times } else { 0.0 }
     }
 
     /// By the definition.
     fn direct(&self) -> f64 {
-        let pixels = (self.images * self.sides[0] * self.sides[1]) as f64;
+        let pixels = self.count(1);
         DIRECT * 9.0 * pixels * self.pairs() + Self::streamed(9.0 * self.pairs(), (pixels / 144.0).ceil())
     }
 
     /// With square tiles of so many outputs a side.
     fn winograd(&self, tile: usize) -> f64 {
         let positions = ((tile + 2) * (tile + 2)) as f64;
-        let tiles = (self.images * self.sides[0].div_ceil(tile) * self.sides[1].div_ceil(tile)) as f64;
+        let tiles = self.count(tile);
         let products = SMALL_PRODUCTS * positions * tiles * self.pairs();
         let transforms = TRANSFORM * positions * tiles * (self.in_channels + self.out_channels) as f64;
         products + transforms + Self::streamed(positions * self.pairs(), (tiles / 96.0).ceil())

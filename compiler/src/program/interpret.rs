@@ -49,8 +49,8 @@ pub fn run(program: &Program, inputs: &[Value], fuel: usize) -> Result<Vec<Value
     program.outputs.iter().map(|port| machine.output(port.buffer, &port.ty)).collect()
 }
 
-/// The most elements a buffer may have here.
-const MAX_ELEMENTS: i64 = 1 << 33;
+/// The most elements a buffer may have here: several of them must fit the memory of a small machine.
+const MAX_ELEMENTS: i64 = 1 << 28;
 
 struct Machine<'p> {
     program: &'p Program,
