@@ -39,6 +39,8 @@ pub struct Emitted {
     pub items: Vec<TokenStream>,
     /// The file of constants, unless all are literals.
     pub blob: Option<Blob>,
+    /// Bytes of all constants, in the file or literal.
+    pub weight_bytes: usize,
 }
 
 /// Which of a block's variables a statement uses.
@@ -196,7 +198,7 @@ pub fn emit(program: &Program, memory: &Placement, options: &EmitOptions) -> Emi
     let items: Vec<TokenStream> = sections.into_iter().flatten().filter(|item| !item.is_empty()).collect();
     let mut all = meta::imports(&items, &options.runtime_path, math);
     all.extend(items);
-    Emitted { items: all, blob }
+    Emitted { items: all, blob, weight_bytes }
 }
 
 /// Constants are stored little-endian.
