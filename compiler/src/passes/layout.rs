@@ -142,12 +142,17 @@ impl Layout {
                 let data = if conv.residual { vec![0, residual] } else { vec![0] };
                 Some((Op::Conv(conv), data))
             }
+            Op::IntegerConv(conv) if !conv.channels_last && rank <= 5 => {
+                let mut conv = conv.clone();
+                conv.channels_last = true;
+                Some((Op::IntegerConv(conv), vec![0]))
+            }
             Op::ConvTranspose(conv) if !conv.channels_last && fact.dtype() == Some(DType::F32) && rank <= 5 => {
                 let mut conv = conv.clone();
                 conv.channels_last = true;
                 Some((Op::ConvTranspose(conv), vec![0]))
             }
-            Op::Pool(pool) if !pool.channels_last && pool.runs_last() && fact.dtype() == Some(DType::F32) && rank <= 5 => {
+            Op::Pool(pool) if !pool.channels_last && fact.dtype().is_some_and(|d| pool.kind.runs_last(d)) && rank <= 5 => {
                 // Pooling alone is not worth turning the data: it follows what is channels last already.
                 self.last
                     .contains_key(&inputs[0])

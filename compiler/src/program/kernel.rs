@@ -37,7 +37,7 @@ impl std::fmt::Debug for Kernel {
 }
 
 /// See the module's documentation. Dtype sets: `any` (strings too; plain types by width), `num` (ints and f32/f64 and halves), `ordered` (`num` and
-/// bool), `order` (those and strings), `quantized` (what QuantizeLinear makes), `int`, `source` (everything but strings and complex numbers), `extended` (`float` and the 8-bit floats), `float` (f32, f64, f16, bf16),
+/// bool), `order` (those and strings), `quantized` (what QuantizeLinear makes), `bytes` (i8 and u8), `int`, `source` (everything but strings and complex numbers), `extended` (`float` and the 8-bit floats), `float` (f32, f64, f16, bf16),
 /// `real` (f32, f64). `Option<Kernel>`: `None` if the dtype is not in the set.
 #[macro_export]
 macro_rules! kernel {
@@ -78,6 +78,9 @@ macro_rules! kernel {
             U4 onnxc_runtime::element::U4, I2 onnxc_runtime::element::I2, U2 onnxc_runtime::element::U2,
             F8E4M3FN onnxc_runtime::float::F8E4M3FN, F8E4M3FNUZ onnxc_runtime::float::F8E4M3FNUZ, F8E5M2 onnxc_runtime::float::F8E5M2,
             F8E5M2FNUZ onnxc_runtime::float::F8E5M2FNUZ, F4E2M1 onnxc_runtime::float::F4E2M1)
+    };
+    (@set bytes $dtype:expr, $t:ident => $body:expr) => {
+        $crate::kernel!(@rows $dtype, $t => $body; I8 i8, U8 u8)
     };
     (@set order $dtype:expr, $t:ident => $body:expr) => {
         $crate::kernel!(@rows $dtype, $t => $body; F32 f32, F64 f64, F16 onnxc_runtime::float::F16, BF16 onnxc_runtime::float::BF16,

@@ -46,6 +46,7 @@ pub mod reduce_f32;
 #[cfg(feature = "alloc")]
 pub mod regex;
 pub mod region;
+pub mod requantize;
 pub mod resize;
 pub mod rotary;
 pub mod scatter;

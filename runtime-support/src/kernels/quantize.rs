@@ -1,9 +1,10 @@
-//! QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear and the requantisation of integer products.
+//! QuantizeLinear, DequantizeLinear and DynamicQuantizeLinear.
 
 use crate::cx::Cx;
 use crate::element::{DType, Element, I2, I4, U2, U4};
 use crate::error::Fault;
 use crate::float::{BF16, F4E2M1, F8E4M3FN, F8E4M3FNUZ, F8E5M2, F8E5M2FNUZ, F16};
+use crate::simd::{Simd, WithSimd, dispatch};
 
 /// A type that real numbers are quantised to: y = saturate(round(v) + zero), ties to even.
 pub trait Quantized: Element {
@@ -146,6 +147,43 @@ impl Geometry {
     }
 }
 
+/// A run of elements with one scale and one zero point, to be quantised.
+struct Run<'a, T> {
+    out: &'a mut [T],
+    x: &'a [f32],
+    scale: f32,
+    zero: T,
+    saturate: bool,
+}
+
+impl<T: Quantized> WithSimd for Run<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (y, v) in self.out.iter_mut().zip(self.x) {
+            *y = T::quantize(v / self.scale, self.zero, self.saturate);
+        }
+    }
+}
+
+/// The same to be made real numbers again.
+struct BackRun<'a, T> {
+    out: &'a mut [f32],
+    x: &'a [T],
+    scale: f32,
+    zero: T,
+}
+
+impl<T: Quantized> WithSimd for BackRun<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (y, v) in self.out.iter_mut().zip(self.x) {
+            *y = v.minus(self.zero) * self.scale;
+        }
+    }
+}
+
 /// QuantizeLinear over `outer, axis, inner`: out = saturate(round(x / scale) + zero). `x` and `scale` come widened to f32.
 ///
 /// `precision` is the type that the quotient is rounded to (f16 or bf16; anything else means f32). `block` is used with `Granularity::Block`.
@@ -163,16 +201,13 @@ pub fn quantize_linear<T: Quantized>(
     saturate: bool,
     precision: DType,
 ) -> Result<(), Fault> {
-    let _ = cx;
     let geometry = Geometry { outer, axis, inner, granularity, block };
     geometry.check([x.len(), out.len()], scale.len(), zero.map(<[T]>::len))?;
     geometry.runs(|first, len, s, step| {
         let (out, x) = (&mut out[first..first + len], &x[first..first + len]);
         let zero_at = |i: usize| zero.map_or(T::default(), |z| z[i]);
         if step == 0 && !matches!(precision, DType::F16 | DType::BF16) {
-            let (scale, zero) = (scale[s], zero_at(s));
-            out.iter_mut().zip(x).for_each(|(y, v)| *y = T::quantize(v / scale, zero, saturate));
-            return;
+            return dispatch(cx, Run { out, x, scale: scale[s], zero: zero_at(s), saturate });
         }
         for (i, (y, v)) in out.iter_mut().zip(x).enumerate() {
             let quotient = v / scale[s + i * step];
@@ -200,16 +235,13 @@ pub fn dequantize_linear<T: Quantized>(
     granularity: Granularity,
     block: usize,
 ) -> Result<(), Fault> {
-    let _ = cx;
     let geometry = Geometry { outer, axis, inner, granularity, block };
     geometry.check([x.len(), out.len()], scale.len(), zero.map(<[T]>::len))?;
     geometry.runs(|first, len, s, step| {
         let (out, x) = (&mut out[first..first + len], &x[first..first + len]);
         let zero_at = |i: usize| zero.map_or(T::default(), |z| z[i]);
         if step == 0 {
-            let (scale, zero) = (scale[s], zero_at(s));
-            out.iter_mut().zip(x).for_each(|(y, v)| *y = v.minus(zero) * scale);
-            return;
+            return dispatch(cx, BackRun { out, x, scale: scale[s], zero: zero_at(s) });
         }
         for (i, (y, v)) in out.iter_mut().zip(x).enumerate() {
             *y = v.minus(zero_at(s + i)) * scale[s + i];
@@ -220,16 +252,33 @@ pub fn dequantize_linear<T: Quantized>(
 
 /// DynamicQuantizeLinear to u8: the scale and the zero point that cover the data and 0, and the quantised data.
 pub fn dynamic_quantize_linear(cx: Cx, out: &mut [u8], scale: &mut [f32], zero: &mut [u8], x: &[f32]) -> Result<(), Fault> {
-    let _ = cx;
     let ([scale], [zero], true) = (scale, zero, out.len() == x.len()) else {
         return Err(Fault::Internal { what: "dynamic quantisation: lengths" });
     };
-    let (low, high) = x.iter().fold((0f32, 0f32), |(l, h), &v| (if v < l { v } else { l }, if v > h { v } else { h }));
+    let (low, high) = dispatch(cx, Range(x));
     *scale = if high == low { 1.0 } else { high - low } / 255.0;
     *zero = u8::quantize(-low / *scale, 0, true);
-    let (scale, zero) = (*scale, *zero);
-    out.iter_mut().zip(x).for_each(|(y, v)| *y = u8::quantize(v / scale, zero, true));
+    dispatch(cx, Run { out, x, scale: *scale, zero: *zero, saturate: true });
     Ok(())
+}
+
+/// The least and the greatest of the numbers and 0; NaN does not count.
+struct Range<'a>(&'a [f32]);
+
+impl WithSimd for Range<'_> {
+    type Output = (f32, f32);
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) -> (f32, f32) {
+        let (mut low, mut high) = (s.zero(), s.zero());
+        let vectors = self.0.chunks_exact(S::LANES);
+        let tail = s.load_head(vectors.remainder());
+        for x in vectors {
+            let x = s.load(x);
+            (low, high) = (s.min(x, low), s.max(x, high));
+        }
+        // The lanes after the tail are 0, which counts anyway.
+        (s.reduce_min(s.min(tail, low)), s.reduce_max(s.max(tail, high)))
+    }
 }
 
 /// Each run of `block` elements of a row (the last of a row may be shorter) rounded to 8 bits: multiples of a 127th of its greatest magnitude.
@@ -242,55 +291,6 @@ pub fn round_blocks(out: &mut [f32], x: &[f32], row: usize, block: usize) -> Res
             let peak = x.iter().fold(0f32, |m, v| m.max(v.abs()));
             let (step, steps) = if peak > 0.0 { (peak / 127.0, 127.0 / peak) } else { (0.0, 0.0) };
             out.iter_mut().zip(x).for_each(|(y, v)| *y = f32::from(i8::quantize(v * steps, 0, true)) * step);
-        }
-    }
-    Ok(())
-}
-
-/// Turns the i32 sums of an integer product, `outer, rows, columns`, into quantised values:
-/// out = saturate(round((acc + bias[row]) * row_scale * column_scale / out_scale) + zero).
-///
-/// A product of matrices has the scales of A by row and those of B by column; a convolution has channels as rows and pixels as columns.
-/// `row_scale`, `column_scale`, `out_scale` and `zero` hold one value or as many as there are rows (columns; `out_scale` and `zero`: rows).
-pub fn requantize<T: Quantized>(
-    cx: Cx,
-    out: &mut [T],
-    acc: &[i32],
-    bias: Option<&[i32]>,
-    row_scale: &[f32],
-    column_scale: &[f32],
-    out_scale: &[f32],
-    zero: Option<&[T]>,
-    outer: usize,
-    rows: usize,
-    columns: usize,
-) -> Result<(), Fault> {
-    let _ = cx;
-    let one_or = |len: usize, n: usize| len == 1 || len == n;
-    let fits = acc.len() == outer * rows * columns
-        && out.len() == acc.len()
-        && [row_scale.len(), out_scale.len(), zero.map_or(1, <[T]>::len)].iter().all(|&l| one_or(l, rows))
-        && bias.is_none_or(|b| b.len() == rows)
-        && one_or(column_scale.len(), columns);
-    if !fits {
-        return Err(Fault::Internal { what: "requantisation: lengths" });
-    }
-    if acc.is_empty() {
-        return Ok(());
-    }
-    for (line, (out, acc)) in out.chunks_exact_mut(columns).zip(acc.chunks_exact(columns)).enumerate() {
-        let row = line % rows;
-        let pick = |x: &[f32]| x[if x.len() == 1 { 0 } else { row }];
-        let (factor, over) = (pick(row_scale), pick(out_scale));
-        let zero = zero.map_or(T::default(), |z| z[if z.len() == 1 { 0 } else { row }]);
-        let bias = bias.map_or(0, |b| b[row]);
-        if let [column] = column_scale {
-            let factor = factor * column / over;
-            out.iter_mut().zip(acc).for_each(|(y, a)| *y = T::quantize(a.wrapping_add(bias) as f32 * factor, zero, true));
-        } else {
-            for ((y, a), column) in out.iter_mut().zip(acc).zip(column_scale) {
-                *y = T::quantize(a.wrapping_add(bias) as f32 * (factor * column / over), zero, true);
-            }
         }
     }
     Ok(())
@@ -338,15 +338,12 @@ mod tests {
     }
 
     #[test]
-    fn dynamic_and_requantized() {
+    fn scales_from_the_data() {
         let (mut y, mut scale, mut zero) = ([0u8; 3], [0f32], [0u8]);
         dynamic_quantize_linear(CX, &mut y, &mut scale, &mut zero, &[-1.0, 0.0, 1.55]).unwrap();
         assert_eq!((y, scale, zero), ([0, 100, 255], [2.55 / 255.0], [100]));
         dynamic_quantize_linear(CX, &mut y, &mut scale, &mut zero, &[0.0; 3]).unwrap();
         assert_eq!((y, scale, zero), ([0; 3], [1.0 / 255.0], [0]));
-        let mut y = [0u8; 4];
-        requantize(CX, &mut y, &[10, 20, -30, 4000], Some(&[0, 10]), &[0.5, 1.0], &[1.0, 3.0], &[2.0], Some(&[7]), 1, 2, 2).unwrap();
-        assert_eq!(y, [9, 22, 0, 255]);
     }
 
     #[test]

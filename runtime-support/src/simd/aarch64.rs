@@ -135,6 +135,10 @@ unsafe impl Simd for Neon {
         add_i32(a: I, b: I) -> I = vaddq_s32(a, b);
         sub_i32(a: I, b: I) -> I = vsubq_s32(a, b);
         mul_i32(a: I, b: I) -> I = vmulq_s32(a, b);
+        dot_i16(a: I, b: I) -> I = {
+            let (a, b) = (vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b));
+            vpaddq_s32(vmull_s16(vget_low_s16(a), vget_low_s16(b)), vmull_high_s16(a, b))
+        };
         min_i32(a: I, b: I) -> I = vminq_s32(a, b);
         max_i32(a: I, b: I) -> I = vmaxq_s32(a, b);
         and_i32(a: I, b: I) -> I = vandq_s32(a, b);

@@ -298,6 +298,8 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
     fn sub_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
     /// `a * b`, the low 32 bits.
     fn mul_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Each lane seen as two i16: the sum of the two products, wrapping.
+    fn dot_i16(self, a: Self::I32, b: Self::I32) -> Self::I32;
     /// The lesser.
     fn min_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
     /// The greater.

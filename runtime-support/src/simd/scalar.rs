@@ -196,6 +196,10 @@ unsafe impl Simd for Scalar {
         add_i32(a: I, b: I) -> I = a.wrapping_add(b);
         sub_i32(a: I, b: I) -> I = a.wrapping_sub(b);
         mul_i32(a: I, b: I) -> I = a.wrapping_mul(b);
+        dot_i16(a: I, b: I) -> I = {
+            let high = (a >> 16).wrapping_mul(b >> 16);
+            (a as i16 as i32).wrapping_mul(b as i16 as i32).wrapping_add(high)
+        };
         min_i32(a: I, b: I) -> I = if a < b { a } else { b };
         max_i32(a: I, b: I) -> I = if a > b { a } else { b };
         and_i32(a: I, b: I) -> I = a & b;

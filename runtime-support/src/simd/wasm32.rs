@@ -116,6 +116,7 @@ unsafe impl Simd for Simd128 {
         add_i32(a: v128, b: v128) -> v128 = i32x4_add(a, b);
         sub_i32(a: v128, b: v128) -> v128 = i32x4_sub(a, b);
         mul_i32(a: v128, b: v128) -> v128 = i32x4_mul(a, b);
+        dot_i16(a: v128, b: v128) -> v128 = i32x4_dot_i16x8(a, b);
         min_i32(a: v128, b: v128) -> v128 = i32x4_min(a, b);
         max_i32(a: v128, b: v128) -> v128 = i32x4_max(a, b);
         and_i32(a: v128, b: v128) -> v128 = v128_and(a, b);

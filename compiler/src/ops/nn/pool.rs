@@ -123,13 +123,13 @@ impl Pool {
     }
 }
 
-impl Pool {
+impl Kind {
     /// Whether there is a kernel for channels last.
-    pub fn runs_last(&self) -> bool {
-        match self.kind {
-            Kind::Max { indices, .. } => !indices,
-            Kind::Average { .. } => true,
-            Kind::Lp { .. } => false,
+    pub fn runs_last(self, dtype: DType) -> bool {
+        match self {
+            Self::Max { indices, .. } => !indices && matches!(dtype, DType::F32 | DType::U8 | DType::I8),
+            Self::Average { .. } => dtype == DType::F32,
+            Self::Lp { .. } => false,
         }
     }
 }
@@ -150,12 +150,11 @@ impl Operator for Pool {
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
         let x = cx.input(0)?;
         let (geometry, shape) = self.geometry(&cx.dims(), &x.shape)?;
-        let tuned = match self.kind {
-            Kind::Max { .. } => !cx.wanted(1),
-            Kind::Average { .. } => true,
-            Kind::Lp { .. } => false,
-        };
-        if tuned && x.dtype == DType::F32 {
+        let mut kind = self.kind;
+        if let Kind::Max { indices, .. } = &mut kind {
+            *indices &= cx.wanted(1);
+        }
+        if kind.runs_last(x.dtype) {
             let x = to_last(cx, 0, self.channels_last)?;
             return from_last(cx, &shape, self.channels_last, |cx, out| {
                 let args = vec![Arg::Cx, out.write(), x.read(), geometry];
@@ -164,7 +163,8 @@ impl Operator for Pool {
                         let args = args.into_iter().chain([Arg::Bool(count_include_pad)]).collect();
                         cx.call(crate::kernel!(pool::average_pool(_, _, _, _, _)), args)
                     }
-                    _ => cx.call(crate::kernel!(pool::max_pool(_, _, _, _)), args),
+                    _ if out.dtype == DType::F32 => cx.call(crate::kernel!(pool::max_pool(_, _, _, _)), args),
+                    _ => cx.call(crate::kernel!(pool::max_pool_bytes(_, _, _, _) for bytes(out.dtype)), args),
                 }
             });
         }
@@ -172,8 +172,8 @@ impl Operator for Pool {
             return Err(OpError::unsupported("this pooling with channels last"));
         }
         let out = cx.output(0)?;
-        match self.kind {
-            Kind::Max { column_major, .. } if cx.wanted(1) => {
+        match kind {
+            Kind::Max { indices: true, column_major } => {
                 let indices = cx.output(1)?;
                 let args = vec![out.write(), indices.write(), x.read(), geometry, Arg::Bool(column_major)];
                 cx.call(crate::kernel!(pool::plain::max_pool_indices(_, _, _, _, _) for num(x.dtype)), args)

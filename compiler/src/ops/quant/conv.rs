@@ -1,10 +1,12 @@
 //! `ConvInteger` and `QLinearConv`: convolutions of 8-bit tensors with zero points, summed exactly in i32.
 
+use super::pairs::{Filters, optional, widened};
 use super::requantize::Requantize;
 use crate::import::Parse;
 use crate::ir::{DType, Dim, Fact, ValueId};
 use crate::lower::Lower;
-use crate::ops::nn::window::{Window, weights_window};
+use crate::ops::nn::conv::{from_last, join_layout, split_layout, to_last};
+use crate::ops::nn::window::{GeometryArg, Sized, Window, weights_window};
 use crate::ops::{Infer, OpError, Operator};
 use crate::program::Arg;
 use serde::{Deserialize, Serialize};
@@ -24,7 +26,10 @@ pub fn parse_qlinear(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let sums = cx.add(op, &[all[0], all[3], all[2], all[5]])?;
     let dtype = cx.dtype(all[7])?;
     // The scales of the weights are by channel, that is by row; the one scale of x counts as that of the columns.
-    cx.add_n(Requantize { dtype, rows: Some(1) }, &[Some(sums), Some(all[4]), Some(all[1]), Some(all[6]), Some(all[7]), bias])
+    cx.add_n(
+        Requantize { dtype, rows: Some(1), by_column: false },
+        &[Some(sums), Some(all[4]), Some(all[1]), Some(all[6]), Some(all[7]), bias],
+    )
 }
 
 fn parse(cx: &mut Parse<'_>, weights: Option<ValueId>) -> Result<IntegerConv, OpError> {
@@ -32,10 +37,10 @@ fn parse(cx: &mut Parse<'_>, weights: Option<ValueId>) -> Result<IntegerConv, Op
     let (shape, dims) = (cx.shape(weights)?, cx.dims());
     let kernel = weights_window(&dims, &shape);
     let spatial = shape.len().checked_sub(2).filter(|&s| s > 0).ok_or_else(|| OpError::invalid("the weights must have spatial axes"))?;
-    Ok(IntegerConv { window: Window::parse(cx, spatial, kernel)?, group: cx.int("group", 1)? })
+    Ok(IntegerConv { window: Window::parse(cx, spatial, kernel)?, group: cx.int("group", 1)?, channels_last: false })
 }
 
-/// The convolution of `x - x_zero` with `w - w_zero` as i32, channels first. Inputs: x, w (i8 or u8), and the zero points (optional; that of w
+/// The convolution of `x - x_zero` with `w - w_zero` as i32. Inputs: x, w (i8 or u8), and the zero points (optional; that of w
 /// one, or one a filter).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IntegerConv {
@@ -43,6 +48,8 @@ pub struct IntegerConv {
     pub window: Window,
     /// Groups.
     pub group: i64,
+    /// Whether x and the result have their channels on the last axis.
+    pub channels_last: bool,
 }
 
 impl Operator for IntegerConv {
@@ -51,28 +58,72 @@ impl Operator for IntegerConv {
         if x.len() != w.len() || self.group < 1 {
             return Err(OpError::invalid("the ranks of input and weights differ, or group is not positive"));
         }
+        let (batch, channels, spatial) = split_layout(&x, self.channels_last);
         let needed = cx.dims.scale(w[1], self.group);
-        cx.require_equal(x[1], needed, "the input's channels and those of the weights times group");
+        cx.require_equal(channels, needed, "the input's channels and those of the weights times group");
+        if cx.dims.value(w[0]).is_some_and(|filters| filters % self.group != 0) {
+            return Err(OpError::invalid(format!("group {} does not divide the output channels", self.group)));
+        }
         for (i, of) in [(2, 0), (3, 1)] {
             if cx.has(i) && cx.dtype(i)? != cx.dtype(of)? {
                 return Err(OpError::invalid("a zero point must have the dtype of its tensor"));
             }
         }
+        if cx.has(2) {
+            let (given, one) = (cx.shape(2)?, cx.int(1));
+            let count = cx.dims.product(&given);
+            cx.require_equal(count, one, "the number of zero points of the input and 1");
+        }
         self.window.check_weights(cx, &w[2..])?;
-        let sized = self.window.sizes(cx.dims, &x[2..], &self.window.kernel_dims(cx.dims, &w[2..]));
-        Ok(vec![Fact::tensor(DType::I32, [vec![x[0], w[0]], sized.output].concat())])
+        let sized = self.window.sizes(cx.dims, &spatial, &self.window.kernel_dims(cx.dims, &w[2..]));
+        Ok(vec![Fact::tensor(DType::I32, join_layout(batch, w[0], &sized.output, self.channels_last))])
     }
 
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
+        let (x, w) = (cx.input(0)?, cx.input(1)?);
+        let dims = cx.dims();
+        let (batch, channels, spatial) = split_layout(&x.shape, self.channels_last);
+        if spatial.len() > 3 {
+            return self.plain(cx);
+        }
+        let kernel = self.window.kernel_dims(&dims, &w.shape[2..]);
+        let Sized { output, begin, end } = self.window.sizes(&dims, &spatial, &kernel);
+        let (taps, group) = (dims.product(&kernel), dims.int(self.group));
+        let geometry = GeometryArg {
+            batch,
+            input: &spatial,
+            output: &output,
+            channels: (channels, w.shape[0]),
+            group: self.group,
+            window: (&kernel, &self.window.stride, &self.window.dilation),
+            pads: (&begin, &end),
+        };
+        let geometry = geometry.arg(&dims);
+        let shape = join_layout(batch, w.shape[0], &output, true);
+        let x = to_last(cx, 0, self.channels_last)?;
+        let pixels = dims.mul(batch, dims.product(&spatial));
+        let wide = widened(cx, &x, 2, pixels, group, w.shape[1])?;
+        let strides = [dims.mul(w.shape[1], taps), taps, dims.int(1)];
+        let packed = Filters { sizes: [group, w.shape[0], w.shape[1], taps], strides }.packed(cx)?;
+        from_last(cx, &shape, self.channels_last, |cx, out| {
+            let args = vec![Arg::Cx, out.write(), wide.read(), packed.read(), geometry];
+            cx.call(crate::kernel!(integer::conv(_, _, _, _, _)), args)
+        })
+    }
+}
+
+impl IntegerConv {
+    /// The plain loops, for any number of spatial axes, channels first.
+    fn plain(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
+        if self.channels_last {
+            return Err(OpError::unsupported("a convolution over more than three spatial axes with channels last"));
+        }
         let (x, w) = (cx.input(0)?, cx.input(1)?);
         let out = cx.output(0)?;
         let dims = cx.dims();
         let sized = self.window.sizes(&dims, &x.shape[2..], &self.window.kernel_dims(&dims, &w.shape[2..]));
         let ints = |values: &[i64]| Arg::Usizes(values.iter().map(|&v| dims.int(v)).collect::<Vec<Dim>>());
-        let mut args = vec![Arg::Cx, out.write(), x.read(), w.read()];
-        for i in [2, 3] {
-            args.push(if cx.has(i) { Arg::Present(Box::new(cx.input(i)?.read())) } else { Arg::Absent });
-        }
+        let mut args = vec![Arg::Cx, out.write(), x.read(), w.read(), optional(cx, 2)?, optional(cx, 3)?];
         args.extend([
             Arg::Usizes(x.shape.clone()),
             Arg::Usizes(w.shape.clone()),

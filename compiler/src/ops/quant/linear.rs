@@ -6,7 +6,7 @@ use crate::lower::{Lower, Operand};
 use crate::ops::elementwise::cast;
 use crate::ops::infer::resolve_axis;
 use crate::ops::reduce::around_args;
-use crate::ops::{Infer, OpError, Operator};
+use crate::ops::{Infer, Op, OpError, Operator};
 use crate::program::Arg;
 use serde::{Deserialize, Serialize};
 
@@ -138,6 +138,15 @@ impl Operator for Quantize {
             return Err(OpError::invalid(format!("the zero point must be of the quantised dtype, {quantised}")));
         }
         Ok(vec![Fact::tensor(self.dtype, shape)])
+    }
+
+    fn permuted(&self, perm: &[usize], _inputs: usize) -> Option<(Op, Vec<usize>)> {
+        let granularity = match self.granularity {
+            Granularity::Tensor => Granularity::Tensor,
+            Granularity::Axis { axis } => Granularity::Axis { axis: perm.iter().position(|&p| p == axis)? },
+            Granularity::Block { .. } => return None,
+        };
+        Some((Self { granularity, ..self.clone() }.into(), vec![0]))
     }
 
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {

@@ -1,5 +1,6 @@
 //! `MatMulInteger` and `QLinearMatMul`: products of 8-bit matrices with zero points, summed exactly in i32.
 
+use super::pairs::{Filters, optional, widened};
 use super::requantize::Requantize;
 use crate::import::Parse;
 use crate::ir::{DType, Dim, Fact, ValueId};
@@ -22,7 +23,7 @@ pub fn parse_qlinear(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let rank = cx.rank(products)?;
     let vector = rank == 0 || cx.rank(all[0])? == 1 || cx.rank(all[3])? == 1;
     let rows = if vector { None } else { Some(rank - 2) };
-    cx.add_n(Requantize { dtype, rows }, &[Some(products), Some(all[1]), Some(all[4]), Some(all[6]), Some(all[7]), None])
+    cx.add_n(Requantize { dtype, rows, by_column: true }, &[Some(products), Some(all[1]), Some(all[4]), Some(all[6]), Some(all[7]), None])
 }
 
 /// `(a - a_zero) · (b - b_zero)` as i32, batched and broadcast as MatMul. Inputs: a, b (i8 or u8), and the zero points (optional; one, one a
@@ -65,13 +66,17 @@ impl Operator for IntegerMatMul {
         let dims = cx.dims();
         let one = dims.int(1);
         let ((a_batch, m, k), (b_batch, _, n)) = (matrix(&a.shape, true, one)?, matrix(&b.shape, false, one)?);
+        if dims.product(&b_batch) == one && b_batch.len() <= a_batch.len() && simple_zeros(cx, m, n)? {
+            let rows = dims.mul(dims.product(&a_batch), m);
+            let wide = widened(cx, &a, 2, rows, one, k)?;
+            let packed = Filters { sizes: [one, n, k, one], strides: [one, n, dims.int(0)] }.packed(cx)?;
+            let args = vec![Arg::Cx, out.write(), wide.read(), packed.read(), Arg::Usize(rows), Arg::Usize(k), Arg::Usize(n)];
+            return cx.call(crate::kernel!(integer::product(_, _, _, _, _, _, _)), args);
+        }
         let batch = &out.shape[..a_batch.len().max(b_batch.len())];
         let (batch, strides) = loop_nest(&dims, batch, &[&a_batch, &b_batch]);
         let scaled = |strides: &[Dim], size: Dim| Arg::Usizes(strides.iter().map(|&s| dims.mul(s, size)).collect());
-        let mut zeros = Vec::new();
-        for i in [2, 3] {
-            zeros.push(if cx.has(i) { Arg::Present(Box::new(cx.input(i)?.read())) } else { Arg::Absent });
-        }
+        let zeros = [optional(cx, 2)?, optional(cx, 3)?];
         let sizes = [scaled(&strides[0], dims.mul(m, k)), scaled(&strides[1], dims.mul(k, n)), Arg::Usize(m), Arg::Usize(k), Arg::Usize(n)];
         let operands = [Arg::Cx, out.write(), a.read(), b.read()].into_iter();
         let args = operands.chain(zeros).chain([Arg::Usizes(batch)]).chain(sizes).collect();
@@ -83,4 +88,18 @@ impl Operator for IntegerMatMul {
             _ => Err(OpError::unsupported(format!("a product of {} and {}", a.dtype, b.dtype))),
         }
     }
+}
+
+/// Whether there is one zero point for each operand, or one for each row of A and column of B, whichever the matrix.
+fn simple_zeros(cx: &mut Lower<'_>, m: Dim, n: Dim) -> Result<bool, OpError> {
+    let (dims, one) = (cx.dims(), cx.int(1));
+    for (i, lines) in [(2, m), (3, n)] {
+        if cx.has(i) {
+            let count = dims.product(&cx.input(i)?.shape);
+            if count != one && count != lines {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }

@@ -5,6 +5,7 @@ pub mod dynamic;
 pub mod linear;
 pub mod matmul;
 pub mod nbits;
+pub mod pairs;
 pub mod products;
 pub mod qlinear;
 pub mod requantize;

@@ -55,7 +55,7 @@ pub fn parse_gemm(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
         Some(zero) => cx.dtype(zero)?,
         None => cx.dtype(operands[0])?,
     };
-    cx.add_n(Requantize { dtype, rows: Some(0) }, &[Some(sums), Some(a_scale), Some(b_scale), Some(scale), zero, None])
+    cx.add_n(Requantize { dtype, rows: Some(0), by_column: true }, &[Some(sums), Some(a_scale), Some(b_scale), Some(scale), zero, None])
 }
 
 /// com.microsoft `MatMulIntegerToFloat`: inputs a, b, their scales, their zero points, a bias.

@@ -135,5 +135,5 @@ pub fn parse_global_average_pool(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpE
     let sums = cx.add(Binary { f: BinaryFn::Sub }, &[sums, zeros])?;
     let share = cx.scalar(DType::F32, 1.0 / count as f64)?;
     let (dtype, to_scale, to_zero) = (cx.dtype(x)?, cx.input(3)?, cx.opt_input(4)?);
-    cx.add_n(Requantize { dtype, rows: None }, &[Some(sums), Some(scale), Some(share), Some(to_scale), to_zero, None])
+    cx.add_n(Requantize { dtype, rows: None, by_column: false }, &[Some(sums), Some(scale), Some(share), Some(to_scale), to_zero, None])
 }

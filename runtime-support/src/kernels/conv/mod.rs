@@ -20,7 +20,7 @@ pub use winograd::{pack_winograd, pack_winograd_len, winograd, winograd_scratch_
 
 use crate::cx::Cx;
 use crate::error::Fault;
-use crate::kernels::gemm::{Activation, Finish, Matrix, PANEL, ROWS, Shared, Target, compute, pack_len, promise};
+use crate::kernels::gemm::{Activation, Arithmetic, Finish, Matrix, PANEL, ROWS, Real, Shared, Target, compute, pack_len, promise};
 use crate::kernels::parallel;
 use windows::Windows;
 
@@ -68,6 +68,20 @@ pub fn conv_packed(
     g: Geometry,
     activation: Activation,
 ) -> Result<(), Fault> {
+    conv_with::<Real>(cx, y, x, w, bias, residual, g, activation)
+}
+
+/// [`conv_packed`] for any meaning of the elements; only real ones have an epilogue.
+pub(crate) fn conv_with<A: Arithmetic>(
+    cx: Cx,
+    y: &mut [f32],
+    x: &[f32],
+    w: &[f32],
+    bias: Option<&[f32]>,
+    residual: Option<&[f32]>,
+    g: Geometry,
+    activation: Activation,
+) -> Result<(), Fault> {
     g.check(y.len(), x.len(), residual.map(<[f32]>::len))?;
     promise(w.len() >= pack_conv_len(g.group, g.out_channels, g.group_in(), g.taps()), "conv: the packed weights are too short")?;
     promise(bias.is_none_or(|b| b.len() >= g.out_channels), "conv: the bias is too short")?;
@@ -99,9 +113,9 @@ pub fn conv_packed(
             let target = Target { b, c: y.at(first), c_row: g.out_pitch, n: channels, finish: &finish };
             if windows_are_pixels {
                 let pixels = Matrix { a: x.get(first_in..).unwrap_or_default(), row: g.in_pitch, col: 1, k: depth };
-                compute(cx, &pixels, &target, row_range, panel_range);
+                compute::<A>(cx, &pixels, &target, row_range, panel_range);
             } else {
-                compute(cx, &Windows::new(x, &g, first_in), &target, row_range, panel_range);
+                compute::<A>(cx, &Windows::new(x, &g, first_in), &target, row_range, panel_range);
             }
         }
     });

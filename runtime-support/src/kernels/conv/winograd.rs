@@ -11,7 +11,7 @@ use super::Geometry;
 use crate::cx::Cx;
 use crate::error::Fault;
 use crate::kernels::gemm::{
-    Activation, Finish, Matrix, PANEL, ROWS, Shared, Target, activate, compute, load_up_to, pack_len, promise, store_up_to,
+    Activation, Finish, Matrix, PANEL, ROWS, Real, Shared, Target, activate, compute, load_up_to, pack_len, promise, store_up_to,
 };
 use crate::kernels::parallel;
 use crate::simd::{Simd, WithSimd, dispatch};
@@ -313,7 +313,7 @@ impl Job<'_> {
                 let b = self.w.add(position * pack_len(g.in_channels, g.out_channels));
                 let c = products.add(position * plan.products);
                 let target = Target { b, c, c_row: g.out_channels, n: g.out_channels, finish: &finish };
-                compute(cx, &source, &target, 0..tiles, 0..g.out_channels.div_ceil(PANEL));
+                compute::<Real>(cx, &source, &target, 0..tiles, 0..g.out_channels.div_ceil(PANEL));
             }
         }
     }

@@ -4,12 +4,13 @@
 //! in the window of an output pixel, one run of channels for each tap. A [`Source`] says where, as a table of pointers for a block of rows.
 //! Nothing is copied unless the elements are not contiguous.
 
+use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
 use super::epilogue::{Finish, activate};
 use super::pack::PANEL;
-use super::tile::{Place, Sums, store, tile};
+use super::tile::{Arithmetic, Place, Sums, store, tile};
 use crate::cx::{Cx, Isa};
 use crate::simd::{Simd, WithSimd, dispatch};
 
@@ -169,30 +170,30 @@ pub(crate) const ROWS: usize = 24;
 /// # Safety
 /// `b` has the panels, each with a row for each element of the units; C, the residual and the biases cover the rows and columns;
 /// nobody else touches that part of C.
-pub(crate) unsafe fn compute(cx: Cx, a: &dyn Source, t: &Target<'_>, rows: Range<usize>, panels: Range<usize>) {
-    dispatch(cx, Run(a, t, rows, panels));
+pub(crate) unsafe fn compute<A: Arithmetic>(cx: Cx, a: &dyn Source, t: &Target<'_>, rows: Range<usize>, panels: Range<usize>) {
+    dispatch(cx, Run(a, t, rows, panels, PhantomData::<A>));
 }
 
-struct Run<'r>(&'r dyn Source, &'r Target<'r>, Range<usize>, Range<usize>);
+struct Run<'r, A>(&'r dyn Source, &'r Target<'r>, Range<usize>, Range<usize>, PhantomData<A>);
 
-impl WithSimd for Run<'_> {
+impl<A: Arithmetic> WithSimd for Run<'_, A> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        let Self(a, t, rows, panels) = self;
+        let Self(a, t, rows, panels, _) = self;
         // Each condition is a constant block, so that the other branches are not even compiled.
         // SAFETY: `compute` was promised what `run` asks for.
         unsafe {
             if const { matches!(S::ISA, Isa::Avx512) } {
-                run::<S, 8, 2>(s, a, t, rows, panels);
+                run::<S, A, 8, 2>(s, a, t, rows, panels);
             } else if const { matches!(S::ISA, Isa::Avx2) } {
-                if rows.len() <= 3 { run::<S, 3, 4>(s, a, t, rows, panels) } else { run::<S, 6, 2>(s, a, t, rows, panels) }
+                if rows.len() <= 3 { run::<S, A, 3, 4>(s, a, t, rows, panels) } else { run::<S, A, 6, 2>(s, a, t, rows, panels) }
             } else if const { matches!(S::ISA, Isa::Neon) } {
-                run::<S, 6, 4>(s, a, t, rows, panels);
+                run::<S, A, 6, 4>(s, a, t, rows, panels);
             } else if const { matches!(S::ISA, Isa::Simd128) } {
-                run::<S, 4, 2>(s, a, t, rows, panels);
+                run::<S, A, 4, 2>(s, a, t, rows, panels);
             } else {
-                run::<S, 4, 1>(s, a, t, rows, panels);
+                run::<S, A, 4, 1>(s, a, t, rows, panels);
             }
         }
     }
@@ -203,7 +204,13 @@ impl WithSimd for Run<'_> {
 /// # Safety
 /// As for [`compute`].
 #[inline(always)]
-unsafe fn run<S: Simd, const MR: usize, const NV: usize>(s: S, a: &dyn Source, t: &Target<'_>, rows: Range<usize>, panels: Range<usize>) {
+unsafe fn run<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(
+    s: S,
+    a: &dyn Source,
+    t: &Target<'_>,
+    rows: Range<usize>,
+    panels: Range<usize>,
+) {
     let (units, unit) = a.units();
     // A single tile of rows reads each panel once: then there is nothing to keep in cache, and k is not cut unless pointers run out.
     let cut = Cut::new((units, unit), if rows.len() <= MR && units == 1 && a.in_place() { usize::MAX } else { K_BLOCK });
@@ -251,11 +258,11 @@ unsafe fn run<S: Simd, const MR: usize, const NV: usize>(s: S, a: &dyn Source, t
                         };
                         if const { NV > 1 } && place.cols <= S::LANES {
                             // More rows, since a sum of few vectors waits for itself.
-                            tiles::<S, 8, 1>(s, place, count);
+                            tiles::<S, A, 8, 1>(s, place, count);
                         } else {
-                            tiles::<S, MR, NV>(s, place, count);
+                            tiles::<S, A, MR, NV>(s, place, count);
                         }
-                        if end == depth && t.finish.activation.is_costly() {
+                        if A::REAL && end == depth && t.finish.activation.is_costly() {
                             activate(s, t.finish.activation, place.c, place.c_row, count, place.cols);
                         }
                     }
@@ -272,7 +279,7 @@ unsafe fn run<S: Simd, const MR: usize, const NV: usize>(s: S, a: &dyn Source, t
 /// # Safety
 /// As for [`tile`], for `count` rows.
 #[inline(always)]
-unsafe fn tiles<S: Simd, const MR: usize, const NV: usize>(s: S, mut place: Place<'_, '_>, count: usize) {
+unsafe fn tiles<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(s: S, mut place: Place<'_, '_>, count: usize) {
     let number = count.div_ceil(MR);
     let (height, taller) = (count / number, count % number);
     let mut sums = MaybeUninit::<Sums>::uninit();
@@ -288,18 +295,18 @@ unsafe fn tiles<S: Simd, const MR: usize, const NV: usize>(s: S, mut place: Plac
         // SAFETY: heights add up to `count`, so the tile's rows exist.
         unsafe {
             let stored = match height {
-                1 => tile::<S, 1, NV>(s, &place, sums),
-                2 if const { MR >= 2 && !matches!(S::ISA, Isa::Scalar) } => tile::<S, 2, NV>(s, &place, sums),
-                3 if const { MR >= 3 && !matches!(S::ISA, Isa::Scalar) } => tile::<S, 3, NV>(s, &place, sums),
-                4 if const { MR >= 4 } => tile::<S, 4, NV>(s, &place, sums),
-                5 if const { MR >= 5 } => tile::<S, 5, NV>(s, &place, sums),
-                6 if const { MR >= 6 } => tile::<S, 6, NV>(s, &place, sums),
-                7 if const { MR >= 7 } => tile::<S, 7, NV>(s, &place, sums),
-                8 if const { MR >= 8 } => tile::<S, 8, NV>(s, &place, sums),
+                1 => tile::<S, A, 1, NV>(s, &place, sums),
+                2 if const { MR >= 2 && !matches!(S::ISA, Isa::Scalar) } => tile::<S, A, 2, NV>(s, &place, sums),
+                3 if const { MR >= 3 && !matches!(S::ISA, Isa::Scalar) } => tile::<S, A, 3, NV>(s, &place, sums),
+                4 if const { MR >= 4 } => tile::<S, A, 4, NV>(s, &place, sums),
+                5 if const { MR >= 5 } => tile::<S, A, 5, NV>(s, &place, sums),
+                6 if const { MR >= 6 } => tile::<S, A, 6, NV>(s, &place, sums),
+                7 if const { MR >= 7 } => tile::<S, A, 7, NV>(s, &place, sums),
+                8 if const { MR >= 8 } => tile::<S, A, 8, NV>(s, &place, sums),
                 _ => true,
             };
             if !stored {
-                store(s, &place, sums, height, NV);
+                store::<S, A>(s, &place, sums, height, NV);
             }
             place.rows = place.rows.add(height * place.segments.len());
             place.c = place.c.add(height * place.c_row);

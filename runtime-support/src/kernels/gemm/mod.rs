@@ -20,7 +20,7 @@ pub(crate) use block::{Column, PATCHES, Patches, ROWS, Segment, Shared, Source, 
 pub(crate) use epilogue::{Finish, activate};
 pub(crate) use matrix::Matrix;
 pub(crate) use product::{extent, promise};
-pub(crate) use tile::{load_up_to, store_up_to};
+pub(crate) use tile::{Arithmetic, Pairs, Real, load_up_to, store_up_to};
 
 use crate::cx::Cx;
 use crate::error::Fault;
@@ -31,6 +31,22 @@ use crate::kernels::parallel;
 /// `b` holds as many packed matrices ([`pack_len`] elements each) as `p.b_batch` reaches. `bias` has an element for each column, `row_bias`
 /// one for each row, `residual` is laid out as C. Other elements of `c` (between its rows) are left alone.
 pub fn gemm_packed(
+    cx: Cx,
+    c: &mut [f32],
+    a: &[f32],
+    b: &[f32],
+    bias: Option<&[f32]>,
+    row_bias: Option<&[f32]>,
+    residual: Option<&[f32]>,
+    p: Product,
+    alpha: f32,
+    activation: Activation,
+) -> Result<(), Fault> {
+    gemm_with::<Real>(cx, c, a, b, bias, row_bias, residual, p, alpha, activation)
+}
+
+/// [`gemm_packed`] for any meaning of the elements; only real ones have an epilogue.
+pub(crate) fn gemm_with<A: Arithmetic>(
     cx: Cx,
     c: &mut [f32],
     a: &[f32],
@@ -69,7 +85,7 @@ pub fn gemm_packed(
             let target =
                 Target { b: b.as_ptr().wrapping_add(at(p.b_batch) * len), c: c.at(at(p.c_batch)), c_row: p.c_row, n: p.n, finish: &finish };
             let rows = parallel::part(p.m, ROWS, row_part, row_parts);
-            compute(cx, &source, &target, rows, parallel::part(panels, 1, panel_part, panel_parts));
+            compute::<A>(cx, &source, &target, rows, parallel::part(panels, 1, panel_part, panel_parts));
         }
     });
     Ok(())

@@ -4,6 +4,46 @@ use super::epilogue::Finish;
 use super::pack::PANEL;
 use crate::simd::{MAX_LANES, Simd};
 
+/// What the 32 bits of an element mean, and so what multiplying and adding is. The loops only move bits.
+pub(crate) trait Arithmetic: 'static {
+    /// Whether sums are f32, which can be scaled, biased and activated.
+    const REAL: bool;
+    /// `a * b + c`.
+    fn mul_add<S: Simd>(s: S, a: S::F32, b: S::F32, c: S::F32) -> S::F32;
+    /// `a + b`, both sums.
+    fn add<S: Simd>(s: S, a: S::F32, b: S::F32) -> S::F32;
+}
+
+/// Elements are f32.
+pub(crate) struct Real;
+
+impl Arithmetic for Real {
+    const REAL: bool = true;
+    #[inline(always)]
+    fn mul_add<S: Simd>(s: S, a: S::F32, b: S::F32, c: S::F32) -> S::F32 {
+        s.mul_add(a, b, c)
+    }
+    #[inline(always)]
+    fn add<S: Simd>(s: S, a: S::F32, b: S::F32) -> S::F32 {
+        s.add(a, b)
+    }
+}
+
+/// Elements are pairs of i16, sums are i32.
+pub(crate) struct Pairs;
+
+impl Arithmetic for Pairs {
+    const REAL: bool = false;
+    #[inline(always)]
+    fn mul_add<S: Simd>(s: S, a: S::F32, b: S::F32, c: S::F32) -> S::F32 {
+        s.with_bits(s.add_i32(s.dot_i16(s.bits(a), s.bits(b)), s.bits(c)))
+    }
+    #[inline(always)]
+    fn add<S: Simd>(s: S, a: S::F32, b: S::F32) -> S::F32 {
+        s.with_bits(s.add_i32(s.bits(a), s.bits(b)))
+    }
+}
+
 /// Where a tile is: everything that depends on its place, not on its kind.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'t, 'f> {
@@ -40,7 +80,7 @@ impl Place<'_, '_> {
 /// # Safety
 /// `MR * NV` is at most `MAX_VECTORS`; `rows` holds `MR * segments.len()` pointers, each to as many elements as its segment is long; `b` has a panel row for each of them.
 #[inline(always)]
-pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(s: S, p: &Place<'_, '_>, sums: *mut f32) -> bool {
+pub(crate) unsafe fn tile<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(s: S, p: &Place<'_, '_>, sums: *mut f32) -> bool {
     let mut acc = [[s.zero(); NV]; MR];
     let plain = p.is_plain(NV * S::LANES);
     let bias = p.finish.and_then(|f| f.bias);
@@ -51,7 +91,10 @@ pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(s: S, p: &P
                 acc[r][v] = unsafe { s.load_ptr(p.c.add(r * p.c_row + v * S::LANES)) };
             }
         }
-    } else if plain && let Some(bias) = bias {
+    } else if A::REAL
+        && plain
+        && let Some(bias) = bias
+    {
         for v in 0..NV {
             // SAFETY: there is a bias for each column.
             let b = unsafe { s.load_ptr(bias.as_ptr().add(p.at.1 + v * S::LANES)) };
@@ -78,7 +121,7 @@ pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(s: S, p: &P
                 for r in 0..MR {
                     let x = s.splat(*rows[r].add(l));
                     for v in 0..NV {
-                        acc[r][v] = s.mul_add(x, columns[v], acc[r][v]);
+                        acc[r][v] = A::mul_add(s, x, columns[v], acc[r][v]);
                     }
                 }
                 b = b.add(PANEL);
@@ -88,7 +131,7 @@ pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(s: S, p: &P
     if plain {
         let late_bias = if p.resume { bias } else { None };
         // SAFETY: the tile lies inside C and the residual, and there is a bias for each column.
-        unsafe { store_plain(s, p, acc, late_bias) };
+        unsafe { store_plain::<S, A, MR, NV>(s, p, acc, late_bias) };
         return true;
     }
     // Through memory, so that what follows is one compact loop for all sizes of tiles and the accumulators are only indexed by constants.
@@ -106,7 +149,7 @@ pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(s: S, p: &P
 /// # Safety
 /// The tile lies inside C and the residual; the bias has an element for each column.
 #[inline(always)]
-unsafe fn store_plain<S: Simd, const MR: usize, const NV: usize>(
+unsafe fn store_plain<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(
     s: S,
     p: &Place<'_, '_>,
     mut acc: [[S::F32; NV]; MR],
@@ -114,7 +157,9 @@ unsafe fn store_plain<S: Simd, const MR: usize, const NV: usize>(
 ) {
     // SAFETY: as the function's.
     unsafe {
-        if let Some(bias) = late_bias {
+        if A::REAL
+            && let Some(bias) = late_bias
+        {
             for v in 0..NV {
                 let b = s.load_ptr(bias.as_ptr().add(p.at.1 + v * S::LANES));
                 for r in 0..MR {
@@ -122,7 +167,9 @@ unsafe fn store_plain<S: Simd, const MR: usize, const NV: usize>(
                 }
             }
         }
-        if let Some((residual, row)) = p.finish.and_then(|f| f.residual) {
+        if A::REAL
+            && let Some((residual, row)) = p.finish.and_then(|f| f.residual)
+        {
             for r in 0..MR {
                 let line = residual.add((p.at.0 + r) * row + p.at.1);
                 for v in 0..NV {
@@ -130,7 +177,9 @@ unsafe fn store_plain<S: Simd, const MR: usize, const NV: usize>(
                 }
             }
         }
-        if let Some((low, high)) = p.finish.and_then(|f| f.activation.as_clamp()) {
+        if A::REAL
+            && let Some((low, high)) = p.finish.and_then(|f| f.activation.as_clamp())
+        {
             let (low, high) = (s.splat(low), s.splat(high));
             for r in 0..MR {
                 for v in 0..NV {
@@ -160,7 +209,7 @@ pub(crate) struct Sums(#[allow(dead_code)] [f32; MAX_LANES * MAX_VECTORS]);
 /// `sums` has the sums of so many rows and vectors; `c` (and the residual) may be written (read) at that many rows of
 /// `cols <= vectors * S::LANES` columns; biases cover the rows and columns.
 #[inline(always)]
-pub(crate) unsafe fn store<S: Simd>(s: S, p: &Place<'_, '_>, sums: *const f32, rows: usize, vectors: usize) {
+pub(crate) unsafe fn store<S: Simd, A: Arithmetic>(s: S, p: &Place<'_, '_>, sums: *const f32, rows: usize, vectors: usize) {
     for v in 0..vectors {
         let at = v * S::LANES;
         let width = p.cols.saturating_sub(at).min(S::LANES);
@@ -174,9 +223,11 @@ pub(crate) unsafe fn store<S: Simd>(s: S, p: &Place<'_, '_>, sums: *const f32, r
                 let mut x = s.load_ptr(sums.add((r * vectors + v) * MAX_LANES));
                 let c = p.c.add(r * p.c_row + at);
                 if p.resume {
-                    x = s.add(x, load_up_to(s, c, width));
+                    x = A::add(s, x, load_up_to(s, c, width));
                 }
-                if let Some(f) = p.finish {
+                if A::REAL
+                    && let Some(f) = p.finish
+                {
                     x = s.mul_add(x, s.splat(f.alpha), bias);
                     if let Some(row_bias) = f.row_bias {
                         x = s.add(x, s.splat(*row_bias.get_unchecked(p.at.0 + r)));

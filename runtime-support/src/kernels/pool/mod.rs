@@ -2,9 +2,12 @@
 //!
 //! Both take a [`Geometry`] with as many output as input channels and one group. Global pooling is a window as large as the input.
 
+mod bytes;
 pub mod plain;
 #[cfg(test)]
 mod tests;
+
+pub use bytes::max_pool_bytes;
 
 use super::conv::Geometry;
 use crate::cx::{Cx, Isa};

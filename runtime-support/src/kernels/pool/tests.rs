@@ -1,6 +1,7 @@
 use super::*;
 use crate::kernels::conv::tests::{channels_last, dense, random_geometry};
 use crate::kernels::gemm::tests::{Noise, assert_close, contexts};
+use std::vec::Vec;
 use std::{format, vec};
 
 #[test]
@@ -32,6 +33,29 @@ fn random_pools_match_the_plain_ones() {
                     assert!(y == e || (y - e).abs() < 1e-5 || y.is_nan() && e.is_nan(), "{what}: {y} and {e}");
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn pools_of_bytes_match_the_plain_ones() {
+    let mut noise = Noise(22);
+    for _ in 0..60 {
+        let channels = 1 + noise.below(40);
+        let g = random_geometry(&mut noise, channels, channels, 1);
+        let in_volume: usize = g.input.iter().product();
+        let x: Vec<f32> = (0..g.batch * channels * in_volume).map(|_| (noise.next() % 256) as f32 - 128.0).collect();
+        let last: Vec<i8> = channels_last(&x, channels, in_volume, g.in_pitch).iter().map(|&v| v as i8).collect();
+        let x: Vec<i8> = x.iter().map(|&v| v as i8).collect();
+        let mut expected = vec![0i8; g.out_pixels() * channels];
+        plain::max_pool(&mut expected, &x, g).unwrap();
+        let expected: Vec<f32> = expected.iter().map(|&v| v as f32).collect();
+        let expected = channels_last(&expected, channels, g.output.iter().product(), channels);
+        for cx in contexts() {
+            let mut y = vec![0i8; g.out_pixels() * g.out_pitch];
+            max_pool_bytes(cx, &mut y, &last, g).unwrap();
+            let y: Vec<f32> = y.iter().map(|&v| v as f32).collect();
+            assert_eq!(dense(&y, channels, g.out_pitch), expected, "{cx:?} {g:?}");
         }
     }
 }

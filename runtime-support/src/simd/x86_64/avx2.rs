@@ -129,6 +129,7 @@ unsafe impl Simd for Avx2 {
         add_i32(a: I, b: I) -> I = _mm256_add_epi32(a, b);
         sub_i32(a: I, b: I) -> I = _mm256_sub_epi32(a, b);
         mul_i32(a: I, b: I) -> I = _mm256_mullo_epi32(a, b);
+        dot_i16(a: I, b: I) -> I = _mm256_madd_epi16(a, b);
         min_i32(a: I, b: I) -> I = _mm256_min_epi32(a, b);
         max_i32(a: I, b: I) -> I = _mm256_max_epi32(a, b);
         and_i32(a: I, b: I) -> I = _mm256_and_si256(a, b);

@@ -85,6 +85,7 @@ unsafe impl Simd for Avx512 {
         add_i32(a: I, b: I) -> I = _mm512_add_epi32(a, b);
         sub_i32(a: I, b: I) -> I = _mm512_sub_epi32(a, b);
         mul_i32(a: I, b: I) -> I = _mm512_mullo_epi32(a, b);
+        dot_i16(a: I, b: I) -> I = _mm512_madd_epi16(a, b);
         min_i32(a: I, b: I) -> I = _mm512_min_epi32(a, b);
         max_i32(a: I, b: I) -> I = _mm512_max_epi32(a, b);
         and_i32(a: I, b: I) -> I = _mm512_and_si512(a, b);

@@ -1,13 +1,18 @@
 //! MatMulInteger and ConvInteger: 8-bit operands with zero points, exact i32 sums.
 //!
-//! QLinearMatMul and QLinearConv are these followed by [`requantize`](super::quantize::requantize). Signedness of the two operands is in the
-//! functions' names: `matmul_u8i8` takes an unsigned A and a signed B.
+//! QLinearMatMul and QLinearConv are these followed by [`requantize`](super::requantize). Signedness of the two operands is in the
+//! functions' names: `matmul_u8i8` takes an unsigned A and a signed B. These are the plain loops, for any batch and any zero points;
+//! [`product`] and [`conv`] are the fast ones, on operands that [`widen`] and [`pack_pairs`] prepared.
+
+mod pairs;
+
+pub use pairs::{conv, pack_pairs, pack_pairs_len, pairs, product, widen};
 
 use crate::cx::Cx;
 use crate::error::Fault;
 
 /// An 8-bit operand.
-trait Byte: Copy + Into<i16> {}
+pub trait Byte: Copy + Into<i16> {}
 impl Byte for u8 {}
 impl Byte for i8 {}
 
