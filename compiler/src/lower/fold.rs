@@ -1,5 +1,6 @@
 //! Folding is running: a node whose inputs are all constants is lowered by itself and interpreted, by the same kernels that generated code calls.
 
+use crate::ir::DType;
 use crate::ir::dim::Dims;
 use crate::ir::fact::{Fact, Type};
 use crate::ir::graph::{Def, Graph, Node, Origin, Value};
@@ -33,7 +34,8 @@ fn affordable(facts: &[Option<&Fact>], outputs: &[Fact], dims: &Dims) -> bool {
         let Type::Tensor(dtype, Some(shape)) = &fact.ty else { return false };
         // A dim that only the data tells is bounded by the inputs for all operators that have one, but Range and its kin say so themselves.
         let count = shape.iter().filter_map(|&d| dims.value(d)).fold(1i64, i64::saturating_mul);
-        made = made.saturating_add(usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(dtype.size().max(16)));
+        let size = if *dtype == DType::String { size_of::<String>() } else { dtype.size() };
+        made = made.saturating_add(usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(size));
     }
     made <= FREE_BYTES.max(given.saturating_mul(4))
 }

@@ -244,6 +244,7 @@ operators! {
     IntegerMatMul(quant::matmul::IntegerMatMul),
     IntegerConv(quant::conv::IntegerConv),
     Requantize(quant::requantize::Requantize),
+    Rescale(quant::rescale::Rescale),
     RoundedBlocks(quant::nbits::RoundedBlocks),
     DimsOf(shape::dims_of::DimsOf),
     Diagonal(shape::diagonal::Diagonal),

@@ -32,6 +32,7 @@ const fn pass(name: &'static str, run: fn(&Graph) -> Result<Graph, NodeError>) -
 pub const PASSES: &[Pass] = &[
     pass("dead", dead::run),
     pass("cse", cse::run),
+    pass("integers", fuse::integer::run),
     pass("activations", fuse::activation::run),
     pass("norms", fuse::norm::run),
     pass("attention", fuse::attention::run),

@@ -65,6 +65,12 @@ impl Site<'_> {
 
     /// Adds an operator in place of the node; `with` are the fused producers' origins, first to last.
     pub fn replace(&mut self, op: impl Into<Op>, inputs: &[ValueId], with: Option<&Origin>) -> Result<Vec<ValueId>, NodeError> {
+        let inputs: Vec<Option<ValueId>> = inputs.iter().copied().map(Some).collect();
+        self.replace_n(op, &inputs, with)
+    }
+
+    /// [`replace`](Self::replace) with inputs that may be missing.
+    pub fn replace_n(&mut self, op: impl Into<Op>, inputs: &[Option<ValueId>], with: Option<&Origin>) -> Result<Vec<ValueId>, NodeError> {
         let names: Vec<Rc<str>> = self.node.outputs.iter().map(|&v| self.old.values[v].name.clone()).collect();
         let origin = match with {
             Some(first) => {
@@ -72,14 +78,18 @@ impl Site<'_> {
             }
             None => self.node.origin.clone(),
         };
-        let inputs: Vec<Option<ValueId>> = inputs.iter().copied().map(Some).collect();
-        self.new.add(op.into(), &inputs, &origin, &names, &[])
+        self.new.add(op.into(), inputs, &origin, &names, &[])
     }
 
     /// Adds a helper node.
     pub fn add(&mut self, op: impl Into<Op>, inputs: &[ValueId]) -> Result<ValueId, NodeError> {
         let inputs: Vec<Option<ValueId>> = inputs.iter().copied().map(Some).collect();
-        Ok(self.new.add(op.into(), &inputs, &self.node.origin, &[], &[])?[0])
+        self.add_n(op, &inputs)
+    }
+
+    /// [`add`](Self::add) with inputs that may be missing.
+    pub fn add_n(&mut self, op: impl Into<Op>, inputs: &[Option<ValueId>]) -> Result<ValueId, NodeError> {
+        Ok(self.new.add(op.into(), inputs, &self.node.origin, &[], &[])?[0])
     }
 
     /// Adds a constant.

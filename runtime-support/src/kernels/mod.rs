@@ -47,6 +47,7 @@ pub mod reduce_f32;
 pub mod regex;
 pub mod region;
 pub mod requantize;
+pub mod rescale;
 pub mod resize;
 pub mod rotary;
 pub mod scatter;

@@ -23,7 +23,10 @@ pub fn parse_quantize(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let precision = cx.nonzero_dtype("precision")?.map_or_else(|| cx.dtype(scale), Ok)?;
     let saturate = cx.flag("saturate", true)?;
     let granularity = granularity(cx, x, scale)?;
-    cx.add_n(Quantize { granularity, direction: Direction::Quantize { saturate, precision }, dtype }, &[Some(x), Some(scale), zero])
+    cx.add_n(
+        Quantize { granularity, direction: Direction::Quantize { saturate, precision }, dtype, held: false },
+        &[Some(x), Some(scale), zero],
+    )
 }
 
 /// ONNX `DequantizeLinear`; `output_dtype` since 23, else the result has the dtype of the scale.
@@ -31,7 +34,8 @@ pub fn parse_dequantize(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let (x, scale, zero) = (cx.input(0)?, cx.input(1)?, cx.opt_input(2)?);
     let dtype = cx.nonzero_dtype("output_dtype")?.map_or_else(|| cx.dtype(scale), Ok)?;
     let granularity = granularity(cx, x, scale)?;
-    cx.add_n(Quantize { granularity, direction: Direction::Dequantize, dtype }, &[Some(x), Some(scale), zero])
+    let weights = cx.rank(x)? > 1 && matches!(cx.dtype(x)?, DType::I8 | DType::U8) && dtype == DType::F32;
+    cx.add_n(Quantize { granularity, direction: Direction::Dequantize, dtype, held: weights }, &[Some(x), Some(scale), zero])
 }
 
 /// How the shape of the scale (and in the standard's domain the opset) says which elements share one.
@@ -97,6 +101,9 @@ pub struct Quantize {
     /// The dtype of the result.
     #[serde(with = "crate::ir::dtype_text")]
     pub dtype: DType,
+    /// Not folded until the pass that makes integer products of dequantised operands has seen it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
 }
 
 impl Quantize {
@@ -138,6 +145,10 @@ impl Operator for Quantize {
             return Err(OpError::invalid(format!("the zero point must be of the quantised dtype, {quantised}")));
         }
         Ok(vec![Fact::tensor(self.dtype, shape)])
+    }
+
+    fn folds(&self) -> bool {
+        !self.held
     }
 
     fn permuted(&self, perm: &[usize], _inputs: usize) -> Option<(Op, Vec<usize>)> {

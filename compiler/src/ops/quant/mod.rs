@@ -9,3 +9,4 @@ pub mod pairs;
 pub mod products;
 pub mod qlinear;
 pub mod requantize;
+pub mod rescale;

@@ -21,14 +21,14 @@ use crate::program::formula::Unary as F;
 
 /// The real numbers of a quantised tensor.
 fn real(cx: &mut Parse<'_>, x: ValueId, scale: ValueId, zero: Option<ValueId>) -> Result<ValueId, OpError> {
-    let op = Quantize { granularity: Granularity::Tensor, direction: Direction::Dequantize, dtype: DType::F32 };
+    let op = Quantize { granularity: Granularity::Tensor, direction: Direction::Dequantize, dtype: DType::F32, held: false };
     cx.add_n(op, &[Some(x), Some(scale), zero]).map(|v| v[0])
 }
 
 /// Real numbers quantised to that dtype.
 fn quantised(cx: &mut Parse<'_>, y: ValueId, scale: ValueId, zero: Option<ValueId>, dtype: DType) -> Result<ValueId, OpError> {
     let direction = Direction::Quantize { saturate: true, precision: DType::F32 };
-    cx.add_n(Quantize { granularity: Granularity::Tensor, direction, dtype }, &[Some(y), Some(scale), zero]).map(|v| v[0])
+    cx.add_n(Quantize { granularity: Granularity::Tensor, direction, dtype, held: false }, &[Some(y), Some(scale), zero]).map(|v| v[0])
 }
 
 /// The real numbers of the operand that inputs `i`, `i + 1` (scale) and `i + 2` (zero point) are.

@@ -103,13 +103,13 @@ fn clip(site: &mut Site<'_>) -> Result<Option<Vec<ValueId>>, NodeError> {
 }
 
 /// How a constant lies along the producer's output: one element for each output channel (or column), or one for all.
-enum Along {
+pub(super) enum Along {
     Channels,
     All,
 }
 
 /// How the constant `c` broadcasts against a result of this shape whose channels are on `axis`; only broadcasts that keep the result's shape.
-fn along(site: &Site<'_>, c: ValueId, shape: &[Dim], axis: usize) -> Option<Along> {
+pub(super) fn along(site: &Site<'_>, c: ValueId, shape: &[Dim], axis: usize) -> Option<Along> {
     let (one, own) = (site.new.dims.int(1), site.shape(c)?);
     site.new.constant(c)?;
     let lead = shape.len().checked_sub(own.len())?;
@@ -121,7 +121,7 @@ fn along(site: &Site<'_>, c: ValueId, shape: &[Dim], axis: usize) -> Option<Alon
 }
 
 /// A constant as a vector with an element for each channel.
-fn as_vector(site: &mut Site<'_>, c: ValueId, how: &Along, channels: Dim) -> Result<Option<ValueId>, NodeError> {
+pub(super) fn as_vector(site: &mut Site<'_>, c: ValueId, how: &Along, channels: Dim) -> Result<Option<ValueId>, NodeError> {
     match how {
         Along::Channels => {
             let shape = site.constant(Tensor::vector(&[-1i64]));

@@ -4,6 +4,7 @@ pub mod activation;
 pub mod attention;
 pub mod chain;
 pub mod epilogue;
+pub mod integer;
 pub mod norm;
 #[cfg(test)]
 mod tests;
