@@ -55,6 +55,17 @@ impl Build {
         self
     }
 
+    /// Lets a function of the crate compute an operator: `my.domain:Foo=crate::path::foo`, with `,crate::path::foo_shape` after it if the model
+    /// does not declare the output's shape. See docs/custom-operators.md.
+    ///
+    /// # Panics
+    /// If the text is not of that form: a build script ends there.
+    pub fn custom_op(mut self, spec: &str) -> Self {
+        let op = spec.parse().unwrap_or_else(|message| panic!("custom_op({spec:?}): {message}"));
+        self.options.custom_ops.push(op);
+        self
+    }
+
     /// Sums convolutions as the definition says, never with fewer multiplications (Winograd): slower, and closer to other runtimes.
     pub fn exact_conv(mut self) -> Self {
         self.options.exact_conv = true;

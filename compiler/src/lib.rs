@@ -6,6 +6,7 @@
 pub mod build;
 pub mod emit;
 pub mod generate;
+pub mod grad;
 #[cfg(feature = "cli")]
 pub mod harness;
 pub mod import;

@@ -14,9 +14,51 @@ pub struct Options {
     pub states: Vec<(String, String)>,
     /// Convolutions are summed as the definition says, never with fewer multiplications (`--exact-conv`).
     pub exact_conv: bool,
+    /// Operators that functions of the user's compute (`--custom-op my.domain:Foo=crate::path::foo`).
+    pub custom_ops: Vec<CustomOp>,
+}
+
+/// An operator that a function of the user's computes. See docs/custom-operators.md.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomOp {
+    /// The operator's domain; empty for ai.onnx.
+    pub domain: String,
+    /// Its name.
+    pub name: String,
+    /// The path of the function, as the generated code names it: `crate::path::foo`.
+    pub function: String,
+    /// The path of a function that tells the shapes of the outputs, where the model does not.
+    pub shape: Option<String>,
+}
+
+impl std::str::FromStr for CustomOp {
+    type Err = String;
+
+    /// `DOMAIN:NAME=FUNCTION`, or `DOMAIN:NAME=FUNCTION,SHAPE_FUNCTION`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = "expected DOMAIN:NAME=crate::path::of_function, perhaps with `,crate::path::of_shape_function` after it";
+        let (operator, functions) = text.split_once('=').ok_or(expected)?;
+        let (domain, name) = operator.rsplit_once(':').ok_or(expected)?;
+        if name.trim().is_empty() {
+            return Err(expected.to_owned());
+        }
+        let path = |text: &str| match syn::parse_str::<syn::Path>(text) {
+            Ok(_) => Ok(text.trim().to_owned()),
+            Err(_) => Err(format!("`{}` is not the path of a function, such as crate::path::foo", text.trim())),
+        };
+        let (function, shape) = functions.split_once(',').map_or((functions, None), |(f, s)| (f, Some(s)));
+        let domain = crate::import::canonical_domain(domain.trim()).to_owned();
+        Ok(Self { domain, name: name.trim().to_owned(), function: path(function)?, shape: shape.map(path).transpose()? })
+    }
 }
 
 impl Options {
+    /// The function that computes an operator, if the user gave one.
+    pub fn custom_op(&self, domain: &str, name: &str) -> Option<&CustomOp> {
+        let domain = crate::import::canonical_domain(domain);
+        self.custom_ops.iter().rev().find(|op| op.domain == domain && op.name == name)
+    }
+
     /// The value given for a symbolic dim.
     pub fn dim(&self, name: &str) -> Option<i64> {
         self.dims.iter().rev().find(|d| d.0 == name).map(|d| d.1)
@@ -43,5 +85,21 @@ impl Options {
             Diagnostic::error(format!("--dim names `{name}`, which is not a symbolic dim of an input")).help(known)
         });
         shapes.chain(dims).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn custom_operators_are_read() {
+        let op: CustomOp = "my.domain:Foo = crate::ops::foo".parse().unwrap();
+        assert_eq!((op.domain.as_str(), op.name.as_str(), op.function.as_str(), op.shape), ("my.domain", "Foo", "crate::ops::foo", None));
+        let op: CustomOp = "ai.onnx:Foo=a::foo,a::shape".parse().unwrap();
+        assert_eq!((op.domain.as_str(), op.function.as_str(), op.shape.as_deref()), ("", "a::foo", Some("a::shape")));
+        for wrong in ["Foo=a::foo", "d:Foo", "d:=f", "d:Foo=", "d:Foo=1 + 1", "d:Foo=f,", "d:Foo=f(); evil"] {
+            assert!(wrong.parse::<CustomOp>().is_err(), "{wrong}");
+        }
     }
 }

@@ -43,11 +43,18 @@ impl Arguments {
                 let value: Ident = input.parse()?;
                 self.weights = value.to_string().parse().map_err(|message: String| syn::Error::new(value.span(), message))?;
             }
+            "custom_op" => {
+                input.parse::<Token![=]>()?;
+                let spec: LitStr = input.parse()?;
+                let op = spec.value().parse().map_err(|message: String| syn::Error::new(spec.span(), message))?;
+                self.options.custom_ops.push(op);
+            }
             "exact_conv" => self.options.exact_conv = true,
             "no_std" => self.no_std = true,
             other => {
-                let message =
-                    format!("`{other}` is no option: there are `dim`, `input_shape`, `state`, `weights`, `exact_conv` and `no_std`");
+                let message = format!(
+                    "`{other}` is no option: there are `dim`, `input_shape`, `state`, `weights`, `custom_op`, `exact_conv` and `no_std`"
+                );
                 return Err(syn::Error::new(key.span(), message));
             }
         }

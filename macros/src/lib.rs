@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 /// - `input_shape(image = [1, 3, 224, 224])`: the shape of an input; what is not a number names a dim
 /// - `state(h = hn)`: the output `hn` becomes the next call's input `h`
 /// - `weights = bytes`: constants by `include_bytes!`, for crates that forbid unsafe code
+/// - `custom_op = "my.domain:Foo=crate::path::foo"`: a function of the crate computes an operator (docs/custom-operators.md)
 /// - `exact_conv`: convolutions summed as the definition says, never with fewer multiplications
 /// - `no_std`: no `Model::new`, no `Session`
 ///

@@ -11,6 +11,7 @@ extern crate std;
 
 #[cfg(feature = "alloc")]
 pub mod aligned;
+pub mod custom;
 pub mod cx;
 pub mod dims;
 pub mod door;

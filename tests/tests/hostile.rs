@@ -140,6 +140,7 @@ fn files_through_the_doors_do_not_panic() {
         input_shapes: vec![("x".into(), vec!["2".into(), "n".into()])],
         states: vec![("x".into(), "y".into())],
         exact_conv: true,
+        custom_ops: Vec::new(),
     };
     for (name, model) in good() {
         let bytes = onnxc_proto::encode(&model);

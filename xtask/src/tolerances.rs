@@ -35,7 +35,7 @@ fn parse(line: &str, usual: Rule) -> Option<Rule> {
         }
         _ => {
             let (rtol, atol) = (number()?, number()?);
-            ((1e-3..1.0).contains(&rtol) && (1e-7..1.0).contains(&atol), Rule::Elementwise { rtol, atol })
+            ((1e-3..1.0).contains(&rtol) && (1e-7..=4.0).contains(&atol), Rule::Elementwise { rtol, atol })
         }
     };
     let reason = fields.next().is_some_and(|r| !r.trim().is_empty());
@@ -53,7 +53,14 @@ mod tests {
         for wrong in ["model 1e-3", "model 1e-5 noise", "model 0.5 noise", "model noise"] {
             assert_eq!(parse(wrong, Rule::MODELS), None, "{wrong}");
         }
-        for wrong in ["test_a 1e-3 1e-6", "test_a 1e-4 1e-6 noise", "test_a 1e-3 1e-8 noise", "test_a x y z", "test_a 2 1e-6 noise"] {
+        for wrong in [
+            "test_a 1e-3 1e-6",
+            "test_a 1e-4 1e-6 noise",
+            "test_a 1e-3 1e-8 noise",
+            "test_a x y z",
+            "test_a 2 1e-6 noise",
+            "test_a 1e-3 5 noise",
+        ] {
             assert_eq!(parse(wrong, Rule::OFFICIAL), None, "{wrong}");
         }
     }

@@ -105,7 +105,7 @@ fn write_crate(dir: &Path, name: &str, generated: &Generated, profile: bool) -> 
     let manifest = format!(
         "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n[workspace]\n\n\
          [dependencies]\nonnxc-runtime = {}\n",
-        cargo::runtime_dependency(None)
+        cargo::runtime_dependency(true, cargo::features_of(&generated.source))
     );
     cargo::write_if_new(&dir.join("Cargo.toml"), manifest.as_bytes())?;
     cargo::copy_lock(dir)?;

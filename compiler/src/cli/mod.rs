@@ -13,6 +13,7 @@ mod verify;
 
 use clap::{Args, Parser, Subcommand};
 use onnxc::Options;
+use onnxc::options::CustomOp;
 use std::process::ExitCode;
 
 /// Ahead-of-time compiler from ONNX to native Rust.
@@ -60,6 +61,9 @@ pub struct CompileArgs {
     /// Sum convolutions as the definition says, never with fewer multiplications (Winograd): slower, and closer to other runtimes
     #[arg(long)]
     exact_conv: bool,
+    /// A function of yours that computes an operator: my.domain:Foo=crate::path::foo, perhaps with ,crate::path::foo_shape after it
+    #[arg(long = "custom-op", value_name = "DOMAIN:NAME=PATH")]
+    custom_ops: Vec<CustomOp>,
 }
 
 impl CompileArgs {
@@ -70,6 +74,7 @@ impl CompileArgs {
             input_shapes: self.input_shapes.clone(),
             states: self.states.clone(),
             exact_conv: self.exact_conv,
+            custom_ops: self.custom_ops.clone(),
         }
     }
 }

@@ -77,22 +77,17 @@ impl Run {
     fn executable(&self) -> Result<PathBuf, String> {
         let generated = generate(&self.model, &self.compile, in_package("src/model.weights"))?;
         let main = format!("mod model;\n\nconst MODELS: &[fn() -> Box<dyn Session>] = &[|| Box::new(model::Model::new())];\n\n{RUNNER}");
-        let key = key(&[
-            generated.source.as_bytes(),
-            main.as_bytes(),
-            cargo::runtime_dependency(None).as_bytes(),
-            env!("CARGO_PKG_VERSION").as_bytes(),
-        ]);
+        let dependency = cargo::runtime_dependency(true, cargo::features_of(&generated.source));
+        let key = key(&[generated.source.as_bytes(), main.as_bytes(), dependency.as_bytes(), env!("CARGO_PKG_VERSION").as_bytes()]);
         let kept = cache_folder().join("run").join(&key);
         // In a checkout the runtime may have changed: cargo decides. A published runtime does not change.
-        if kept.is_file() && !cargo::runtime_dependency(None).contains("path") {
+        if kept.is_file() && !dependency.contains("path") {
             return Ok(kept);
         }
         let name = format!("onnxc-run-{}", &key[..16]);
         let dir = cache_folder().join("src").join(&name);
         let manifest = format!(
-            "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n[workspace]\n\n[dependencies]\nonnxc-runtime = {}\n",
-            cargo::runtime_dependency(None)
+            "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n[workspace]\n\n[dependencies]\nonnxc-runtime = {dependency}\n"
         );
         cargo::write_if_new(&dir.join("Cargo.toml"), manifest.as_bytes())?;
         cargo::copy_lock(&dir)?;

@@ -3,6 +3,7 @@
 //! The order of the file: imports, `Model` with its metadata and `run`, `Inputs`, `Outputs`, `Dims`, the steps, the formulas, the constants.
 //! Nothing of the model's text gets here except through [`names`] or as an escaped literal.
 
+mod custom;
 mod dims;
 mod door;
 mod formula;
@@ -21,8 +22,8 @@ mod weights;
 
 use crate::ir::dim::Symbol;
 use crate::memory::Placement;
-use crate::program::Program;
 use crate::program::formula::Formula;
+use crate::program::{Action, Program, Step};
 use names::Scope;
 pub use options::{BlobPath, EmitOptions, Weights};
 use ports::InputPort;
@@ -192,9 +193,20 @@ pub fn emit(program: &Program, memory: &Placement, options: &EmitOptions) -> Emi
     let meta = emitter.meta_item(weight_bytes);
     let (blob, blob_item) = emitter.blob();
     let profile = emitter.profile_item();
+    let features = emitter.features();
     let Emitter { math, functions, formula_items, weights, .. } = emitter;
-    let sections =
-        [vec![endian(), meta], model, session, outputs, inputs, dims, functions, formula_items, weights.items, vec![profile, blob_item]];
+    let sections = [
+        vec![endian(), features, meta],
+        model,
+        session,
+        outputs,
+        inputs,
+        dims,
+        functions,
+        formula_items,
+        weights.items,
+        vec![profile, blob_item],
+    ];
     let items: Vec<TokenStream> = sections.into_iter().flatten().filter(|item| !item.is_empty()).collect();
     let mut all = meta::imports(&items, &options.runtime_path, math);
     all.extend(items);
@@ -209,7 +221,27 @@ fn endian() -> TokenStream {
     }
 }
 
+/// Whether any of the steps calls the kernel of that path.
+fn calls(steps: &[Step], path: &str) -> bool {
+    steps.iter().any(|step| match &step.action {
+        Action::Call(call) => call.kernel.path == path,
+        Action::If { then, otherwise, .. } => calls(then, path) || calls(otherwise, path),
+        Action::Loop { body, .. } => calls(body, path),
+        Action::Fused(_) | Action::Assign(_) | Action::Require(_) => false,
+    })
+}
+
 impl<'a> Emitter<'a> {
+    /// Optional parts of the runtime that the steps need.
+    fn features(&self) -> TokenStream {
+        if !calls(&self.program.body, "image::decode") {
+            return TokenStream::new();
+        }
+        quote! {
+            const _: () = assert!(kernels::image::AVAILABLE, "this model decodes images: give `onnxc-runtime` the feature `image` in Cargo.toml");
+        }
+    }
+
     fn new(program: &'a Program, memory: &'a Placement, options: &'a EmitOptions) -> Self {
         let mut fields = Scope::new(ports::SHADOWED);
         let inputs = ports::inputs(program);

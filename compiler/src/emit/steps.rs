@@ -172,8 +172,11 @@ impl Emitter<'_> {
 
     /// The call, and what to do after it succeeded.
     fn call(&mut self, call: &Call, carving: &mut Carving) -> (TokenStream, TokenStream) {
-        let args: Vec<TokenStream> = call.args.iter().map(|arg| self.arg(arg, carving)).collect();
-        let path = path(call.kernel.path);
+        let called = self.custom(call, carving).unwrap_or_else(|| {
+            let args: Vec<TokenStream> = call.args.iter().map(|arg| self.arg(arg, carving)).collect();
+            let path = path(call.kernel.path);
+            quote!(kernels::#path(#(#args),*))
+        });
         let after = call.args.iter().filter_map(|arg| match arg {
             Arg::Bind(symbols) => Some(symbols),
             _ => None,
@@ -186,7 +189,7 @@ impl Emitter<'_> {
                 quote!(#to = Dim(bound[#i]);)
             })
             .collect();
-        (quote!(kernels::#path(#(#args),*)), after)
+        (called, after)
     }
 
     fn fused(&mut self, fused: &Fused, carving: &mut Carving) -> (TokenStream, TokenStream) {
@@ -203,7 +206,7 @@ impl Emitter<'_> {
         (quote!(kernels::fused::map(cx, &#formula, #out, [#(#inputs),*], #shape, [#(#strides),*])), TokenStream::new())
     }
 
-    fn arg(&mut self, arg: &Arg, carving: &mut Carving) -> TokenStream {
+    pub(super) fn arg(&mut self, arg: &Arg, carving: &mut Carving) -> TokenStream {
         match arg {
             Arg::Cx => {
                 self.with_uses(|u| u.cx = true);
@@ -251,11 +254,13 @@ impl Emitter<'_> {
                 quote!(&mut bound)
             }
             Arg::DType(dtype) => literal::dtype(*dtype),
+            Arg::Path(text) => text.parse().unwrap_or_default(),
+            Arg::Attributes(attributes) => self.attributes(attributes),
         }
     }
 }
 
-fn list<T>(items: &[T], each: impl FnMut(&T) -> TokenStream) -> TokenStream {
+pub(super) fn list<T>(items: &[T], each: impl FnMut(&T) -> TokenStream) -> TokenStream {
     let items = items.iter().map(each);
     quote!(&[#(#items),*])
 }

@@ -38,8 +38,16 @@ impl Runtime {
         }
     }
 
-    fn features(self) -> Option<&'static str> {
-        (self == Self::Shared).then_some("std")
+    /// The dependency on it of a batch with these sources.
+    fn dependency(self, mut sources: impl Iterator<Item = String>) -> String {
+        match self {
+            // As the compiler itself has it.
+            Self::Shared => cargo::runtime_dependency(false, &["std", "image"]),
+            Self::Optimised => {
+                let features = sources.find_map(|source| Some(cargo::features_of(&source)).filter(|f| !f.is_empty()));
+                cargo::runtime_dependency(true, features.unwrap_or_default())
+            }
+        }
     }
 }
 
@@ -166,14 +174,16 @@ fn write_workspace(dir: &Path, runtime: Runtime, batches: &[Batch]) -> Result<()
     let manifest = format!("[workspace]\nresolver = \"3\"\nmembers = [{members}]\n\n{}\n{levels}", runtime.profile());
     cargo::write_if_new(&dir.join("Cargo.toml"), manifest.as_bytes())?;
     cargo::copy_lock(dir)?;
-    batches.iter().try_for_each(|batch| write_batch(&dir.join(&batch.name), runtime, batch))
+    batches.iter().try_for_each(|batch| write_batch(dir, runtime, batch))
 }
 
-fn write_batch(dir: &Path, runtime: Runtime, batch: &Batch) -> Result<(), String> {
+fn write_batch(workspace: &Path, runtime: Runtime, batch: &Batch) -> Result<(), String> {
+    let dir = workspace.join(&batch.name);
+    let sources = batch.modules.iter().filter_map(|m| std::fs::read_to_string(source_path(workspace, m)).ok());
     let manifest = format!(
         "[package]\nname = \"{}\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n[dependencies]\nonnxc-runtime = {}\n",
         batch.name,
-        cargo::runtime_dependency(runtime.features())
+        runtime.dependency(sources)
     );
     let mods: String = batch.modules.iter().map(|m| format!("#[path = \"../../{MODULES}/{m}.rs\"]\nmod {m};\n")).collect();
     let rows: String = batch.modules.iter().map(|m| format!("    || Box::new({m}::Model::new()),\n")).collect();
@@ -185,9 +195,13 @@ fn write_batch(dir: &Path, runtime: Runtime, batch: &Batch) -> Result<(), String
 /// The folder of the generated modules, beside the packages.
 const MODULES: &str = "modules";
 
+fn source_path(workspace: &Path, module: &str) -> PathBuf {
+    workspace.join(MODULES).join(format!("{module}.rs"))
+}
+
 /// Puts a generated module where the batches of `dir` look for it, with its file of constants if it has one.
 pub fn write_module(dir: &Path, name: &str, source: &str, blob: Option<&[u8]>) -> Result<(), String> {
-    cargo::write_if_new(&dir.join(MODULES).join(format!("{name}.rs")), source.as_bytes())?;
+    cargo::write_if_new(&source_path(dir, name), source.as_bytes())?;
     blob.map_or(Ok(()), |blob| cargo::write_if_new(&dir.join(MODULES).join(format!("{name}.weights")), blob))
 }
 

@@ -12,13 +12,20 @@ fn runtime_folder() -> Option<PathBuf> {
 }
 
 /// The dependency of generated code as TOML: the crate beside the compiler in a checkout, else the published one of the same version; with its
-/// default features, or only the one given.
-pub fn runtime_dependency(feature: Option<&str>) -> String {
-    let features = feature.map_or_else(String::new, |f| format!(", default-features = false, features = [\"{f}\"]"));
+/// default features or without, and those given.
+pub fn runtime_dependency(default: bool, features: &[&str]) -> String {
+    let list = features.iter().map(|f| format!("\"{f}\"")).collect::<Vec<_>>().join(", ");
+    let features = if features.is_empty() { String::new() } else { format!(", features = [{list}]") };
+    let default = if default { "" } else { ", default-features = false" };
     match runtime_folder() {
-        Some(folder) => format!("{{ path = {:?}{features} }}", folder.display().to_string()),
-        None => format!("{{ version = \"{}\"{features} }}", env!("CARGO_PKG_VERSION")),
+        Some(folder) => format!("{{ path = {:?}{default}{features} }}", folder.display().to_string()),
+        None => format!("{{ version = \"{}\"{default}{features} }}", env!("CARGO_PKG_VERSION")),
     }
+}
+
+/// The optional features of the runtime that a generated source asks for.
+pub fn features_of(source: &str) -> &'static [&'static str] {
+    if source.contains("image::AVAILABLE") { &["image"] } else { &[] }
 }
 
 /// Pins the dependencies of a crate in `dir` to those that this compiler was tested with.

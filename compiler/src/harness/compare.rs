@@ -8,7 +8,8 @@ use std::fmt;
 /// What counts as equal for floating-point elements. NaN equals NaN; infinities are exact.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
-    /// `|got - expected| <= atol + rtol * |expected|`, as the official cases are judged (NumPy's `assert_allclose`).
+    /// `|got - expected| <= atol + rtol * |expected|`, as the official cases are judged (NumPy's `assert_allclose`). Integers may differ by `atol`
+    /// where that is 1 or more.
     Elementwise {
         /// Relative tolerance.
         rtol: f64,
@@ -230,7 +231,14 @@ impl Comparison<'_> {
 
     fn tolerance(&self, dtype: DType, expected: f64, peak: f64, exact: bool) -> f64 {
         if exact {
-            return 0.0;
+            // Only a listed tolerance is as wide as the steps of integers.
+            return if let Rule::Elementwise { atol, .. } = self.rule
+                && atol >= 1.0
+            {
+                atol
+            } else {
+                0.0
+            };
         }
         match self.rule {
             Rule::Elementwise { rtol, atol } => {
@@ -332,6 +340,16 @@ mod tests {
         assert_eq!(scale, Scale { peak: 2.25, apart: 0.25 });
         assert!(compare("y", &f32s(&[1.2]), &f32s(&[1.0]), Some(&f32s(&[1.0])), scale, Rule::MODELS).is_ok());
         assert!(compare("y", &f32s(&[1.3]), &f32s(&[1.0]), Some(&f32s(&[1.0])), scale, Rule::MODELS).is_err());
+    }
+
+    #[test]
+    fn integers_are_exact_unless_a_whole_step_is_tolerated() {
+        let u8s = |v: &[u8]| Value::Tensor(Tensor::from_slice(&[v.len()], v).unwrap());
+        let judge = |atol| {
+            let rule = Rule::Elementwise { rtol: 0.5, atol };
+            compare("", &u8s(&[200, 7]), &u8s(&[202, 7]), None, Scale::default(), rule).is_ok()
+        };
+        assert_eq!([0.9, 1.0, 2.0].map(judge), [false, false, true]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::node::Parse;
 use super::tensors::to_tensor;
 use crate::ir::{DType, Tensor};
 use crate::ops::OpError;
+use crate::program::Attribute;
 use onnxc_proto::{AttributeProto, AttributeType, GraphProto, TypeProto};
 
 impl<'a> Parse<'a> {
@@ -98,6 +99,28 @@ impl<'a> Parse<'a> {
     /// A type attribute, if given.
     pub fn type_proto(&self, name: &str) -> Result<Option<&'a TypeProto>, OpError> {
         Ok(self.attribute(name, AttributeType::TypeProto)?.and_then(|a| a.tp.as_deref()))
+    }
+
+    /// All attributes, of the kinds that a custom operator's function can take.
+    pub(crate) fn attributes(&self) -> Result<Vec<(String, Attribute)>, OpError> {
+        let texts = |a: &AttributeProto| a.strings.iter().map(|s| text(s, &a.name)).collect::<Result<_, _>>();
+        let kind = |a: &AttributeProto| {
+            Ok(match a.kind() {
+                Ok(AttributeType::Int) => Attribute::Int(a.i.unwrap_or(0)),
+                Ok(AttributeType::Float) => Attribute::Float(a.f.unwrap_or(0.0)),
+                Ok(AttributeType::String) => Attribute::Text(text(a.s.as_deref().unwrap_or_default(), &a.name)?),
+                Ok(AttributeType::Ints) => Attribute::Ints(a.ints.clone()),
+                Ok(AttributeType::Floats) => Attribute::Floats(a.floats.clone()),
+                Ok(AttributeType::Strings) => Attribute::Texts(texts(a)?),
+                _ => {
+                    return Err(OpError::unsupported(format!(
+                        "the attribute `{}`, which is neither a number nor a string nor a list of these",
+                        a.name
+                    )));
+                }
+            })
+        };
+        self.node.attribute.iter().map(|a| Ok((a.name.clone(), kind(a)?))).collect()
     }
 
     /// A dtype attribute whose value 0 means that it is not given.

@@ -21,10 +21,14 @@ pub struct Frame {
 
 impl Frame {
     /// An empty scope for a graph.
-    pub fn new(graph: Graph, proto: &GraphProto) -> Self {
+    pub fn new(graph: Graph) -> Self {
+        Self { graph, names: HashMap::new(), hints: HashMap::new(), captures: Vec::new(), closed: false }
+    }
+
+    /// Takes note of the types that a graph declares of its values, once its inputs are defined.
+    pub fn declare(&mut self, proto: &GraphProto) {
         let declared = proto.value_info.iter().chain(&proto.output);
-        let hints = declared.filter_map(|v| Some((v.name.clone(), types::declared(v, &graph.dims)?))).collect();
-        Self { graph, names: HashMap::new(), hints, captures: Vec::new(), closed: false }
+        self.hints = declared.filter_map(|v| Some((v.name.clone(), types::declared(v, &self.graph.dims)?))).collect();
     }
 
     /// Where the result of an elementwise function is declared and its operand is not, the operand has the declared rank too. Takes the nodes

@@ -1,11 +1,14 @@
 //! Room 1: model file → graph. Opsets, names and function bodies end here.
 
 mod attributes;
+mod differentiate;
 mod frame;
 mod functions;
+mod lengths;
 mod node;
 mod order;
 mod sink;
+mod squeeze;
 mod tensors;
 mod types;
 
@@ -23,6 +26,7 @@ use crate::report::{Diagnostic, Place, Report};
 use frame::Frame;
 use onnxc_proto::{ExternalFiles, GraphProto, ModelProto, NodeProto};
 use sink::Sink;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// How deep bodies may be nested.
@@ -41,7 +45,7 @@ pub struct Import<'a> {
     /// The model's opset imports by domain (`""` is ai.onnx).
     opsets: BTreeMap<String, i64>,
     functions: Functions<'a>,
-    files: ExternalFiles,
+    files: &'a mut ExternalFiles,
     options: &'a Options,
     /// The scopes from the model's graph inwards.
     frames: Vec<Frame>,
@@ -50,7 +54,7 @@ pub struct Import<'a> {
 }
 
 /// The graph of a model.
-pub fn import(model: &ModelProto, files: ExternalFiles, options: &Options) -> Result<Graph, Report> {
+pub fn import(model: &ModelProto, mut files: ExternalFiles, options: &Options) -> Result<Graph, Report> {
     let graph = model.graph.as_ref().ok_or_else(|| Report::from(Diagnostic::error("the model has no graph")))?;
     let mut opsets: BTreeMap<String, i64> = BTreeMap::new();
     for import in &model.opset_import {
@@ -64,9 +68,15 @@ pub fn import(model: &ModelProto, files: ExternalFiles, options: &Options) -> Re
         return Err(error.place(Place::graph(&graph.name)).help(help).into());
     }
     let functions = Functions::new(&model.functions);
-    crate::ops::table::check_known(graph, &functions, &opsets)?;
-    let mut import = Import { opsets, functions, files, options, frames: Vec::new(), calls: Vec::new(), nodes: 0 };
-    import.model_graph(graph)
+    crate::ops::table::check_known(graph, &functions, &opsets, options)?;
+    let mut attempt = |options: &Options| {
+        let (opsets, functions) = (opsets.clone(), Functions::new(&model.functions));
+        Import { opsets, functions, files: &mut files, options, frames: Vec::new(), calls: Vec::new(), nodes: 0 }.model_graph(graph)
+    };
+    attempt(options).or_else(|report| {
+        let settled = if report.is_unsupported() { lengths::settle(graph, options, &mut attempt) } else { None };
+        settled.ok_or(report)
+    })
 }
 
 /// The domain under its one name: `ai.onnx` is the empty string.
@@ -77,7 +87,7 @@ pub fn canonical_domain(domain: &str) -> &str {
 impl Import<'_> {
     fn model_graph(&mut self, proto: &GraphProto) -> Result<Graph, Report> {
         let dims = Dims::default();
-        let mut frame = Frame::new(Graph::new(&proto.name, &dims), proto);
+        let mut frame = Frame::new(Graph::new(&proto.name, &dims));
         // An initializer that is also an input is a default that the caller may replace, since IR 4; before, all initializers are inputs.
         let mut report = self.initializers(&mut frame, proto);
         for (i, input) in proto.input.iter().enumerate() {
@@ -89,6 +99,7 @@ impl Import<'_> {
                 Err(message) => report.push(Diagnostic::error(message).place(Place::graph(&proto.name))),
             }
         }
+        frame.declare(proto);
         self.options.check_used(proto).into_iter().for_each(|d| report.push(d));
         report.into_result()?;
         self.frames.push(frame);
@@ -101,10 +112,10 @@ impl Import<'_> {
     /// Defines a graph's constants, except those that are defined already (a body's parameters); tells of those that cannot be read.
     fn initializers(&mut self, frame: &mut Frame, proto: &GraphProto) -> Report {
         let mut report = Report::default();
-        let dense = proto.initializer.iter().map(|t| (t.name.clone(), to_tensor(t.clone(), &mut self.files)));
+        let dense = proto.initializer.iter().map(|t| (t.name.clone(), to_tensor(t.clone(), self.files)));
         let mut found: Vec<(String, Result<_, String>)> = dense.collect();
         for sparse in &proto.sparse_initializer {
-            match tensors::sparse(sparse.clone(), &mut self.files) {
+            match tensors::sparse(sparse.clone(), self.files) {
                 Ok((name, tensor)) => found.push((name, Ok(tensor))),
                 Err(message) => found.push((String::new(), Err(message))),
             }
@@ -150,12 +161,17 @@ impl Import<'_> {
             if sink.takes(node, index, &used) {
                 continue;
             }
-            let done = if used.iter().any(|name| missing.contains(name)) { Err(Report::default()) } else { self.node(node, index, graph) };
+            let imported = match differentiate::with_function(node, nodes) {
+                Cow::Borrowed(node) => self.decided(node, index, graph),
+                gradient @ Cow::Owned(_) => gradient,
+            };
+            let done =
+                if used.iter().any(|name| missing.contains(name)) { Err(Report::default()) } else { self.node(&imported, index, graph) };
             if let Err(found) = done {
                 found.diagnostics.into_iter().for_each(|d| report.push(d));
                 missing.extend(node.output.iter().map(String::as_str));
-            } else if self.branches_differ(node) {
-                sink.begin(node, index);
+            } else if self.branches_differ(&imported) {
+                sink.begin(node, imported, index);
             }
             if report.diagnostics.len() >= MAX_REPORTED || self.nodes > MAX_NODES {
                 break;
@@ -252,10 +268,11 @@ impl Import<'_> {
             return Err(Diagnostic::error(format!("bodies are nested more than {MAX_DEPTH} deep")).place(Place::graph(&proto.name)).into());
         }
         let dims = self.top().graph.dims.clone();
-        let mut frame = Frame::new(Graph::new(&proto.name, &dims), proto);
+        let mut frame = Frame::new(Graph::new(&proto.name, &dims));
         for (input, fact) in proto.input.iter().zip(params) {
             frame.define_input(&input.name, fact.clone());
         }
+        frame.declare(proto);
         self.initializers(&mut frame, proto).into_result()?;
         self.frames.push(frame);
         let outputs = self.body(proto);

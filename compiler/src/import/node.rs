@@ -5,6 +5,7 @@ use crate::ir::dim::{Dim, Dims};
 use crate::ir::graph::{Origin, ValueId};
 use crate::ir::{DType, Fact, Graph, Tensor, Type};
 use crate::ops::{ErrorKind, Op, OpError};
+use crate::options::{CustomOp, Options};
 use crate::report::{Diagnostic, Place, Report};
 use onnxc_proto::{ExternalFiles, GraphProto, NodeProto, TypeProto};
 use onnxc_runtime::element::Element;
@@ -30,6 +31,7 @@ pub(super) trait Scope {
     fn files(&mut self) -> &mut ExternalFiles;
     fn import_body(&mut self, proto: &GraphProto, params: &[Fact]) -> Result<(Graph, Vec<ValueId>), Report>;
     fn opset_of(&self, domain: &str) -> i64;
+    fn options(&self) -> &Options;
 }
 
 impl Scope for Import<'_> {
@@ -43,13 +45,16 @@ impl Scope for Import<'_> {
         self.hint_of(name)
     }
     fn files(&mut self) -> &mut ExternalFiles {
-        &mut self.files
+        self.files
     }
     fn import_body(&mut self, proto: &GraphProto, params: &[Fact]) -> Result<(Graph, Vec<ValueId>), Report> {
         self.subgraph(proto, params)
     }
     fn opset_of(&self, domain: &str) -> i64 {
         self.opset(domain)
+    }
+    fn options(&self) -> &Options {
+        self.options
     }
 }
 
@@ -212,6 +217,16 @@ impl<'a> Parse<'a> {
     /// Adds a body's nodes here, with these values for its inputs and captures.
     pub fn inline(&mut self, body: &Graph, args: &[ValueId]) -> Result<Vec<ValueId>, OpError> {
         body.inline_into(self.import.graph(), args).map_err(|e| e.error)
+    }
+
+    /// What the user said computes this node.
+    pub(crate) fn custom_op(&self) -> Option<CustomOp> {
+        self.import.options().custom_op(&self.node.domain, &self.node.op_type).cloned()
+    }
+
+    /// The type that the model declares of output `i`; its dims are as [`types::declared`](super::types::declared) has them.
+    pub(crate) fn declared_output(&self, i: usize) -> Option<Type> {
+        self.import.hint(self.node.output.get(i)?)
     }
 
     /// A declared type as ours.

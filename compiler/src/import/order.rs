@@ -1,5 +1,6 @@
 //! An order of a graph's nodes in which everything is made before it is used; models need not be sorted.
 
+use super::differentiate;
 use onnxc_proto::{GraphProto, NodeProto};
 use std::collections::{BTreeSet, HashMap};
 
@@ -89,6 +90,9 @@ fn sort(waits: &[Vec<usize>], users: &[Vec<usize>]) -> Result<Vec<usize>, Vec<us
 /// The names that a node uses: its inputs, and what its bodies take from outside (or may take: inner names are included).
 pub fn used_names<'a>(node: &'a NodeProto, names: &mut BTreeSet<&'a str>) {
     names.extend(node.input.iter().map(String::as_str).filter(|n| !n.is_empty()));
+    if differentiate::is_gradient(node) {
+        names.extend(differentiate::names(node, &["xs", "zs", "y"]));
+    }
     let graphs = node.attribute.iter().flat_map(|a| a.g.as_deref().into_iter().chain(&a.graphs));
     for graph in graphs {
         let mut inner = BTreeSet::new();

@@ -5,10 +5,11 @@
 //! that depend on the `If` become part of its bodies, and the `If` gives what they gave.
 
 use super::{Import, order};
-use crate::ir::{Type, graph::ValueId};
+use crate::ir::{Graph, Type, ValueId};
 use crate::ops::Op;
 use crate::report::Report;
 use onnxc_proto::{AttributeProto, NodeProto, ValueInfoProto};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 
 /// How deep such branches are nested at most; each level doubles what follows.
@@ -17,14 +18,20 @@ const MAX_LEVELS: usize = 10;
 /// The nodes of a graph that wait to be moved into the branches of the first of them.
 #[derive(Default)]
 pub struct Sink<'a> {
-    nodes: Vec<usize>,
+    /// The first, as it was imported, and its number.
+    head: Option<(Cow<'a, NodeProto>, usize)>,
+    followers: Vec<usize>,
     made: HashSet<&'a str>,
 }
 
 impl<'a> Sink<'a> {
-    /// Takes a node that was looked at already: an `If` whose branches differ in rank.
-    pub fn begin(&mut self, node: &'a NodeProto, index: usize) {
-        self.nodes.push(index);
+    /// Takes a node that was imported already, as `imported`: an `If` whose branches differ in rank.
+    pub fn begin(&mut self, node: &'a NodeProto, imported: Cow<'a, NodeProto>, index: usize) {
+        if self.head.is_none() {
+            self.head = Some((imported, index));
+        } else {
+            self.followers.push(index);
+        }
         self.made.extend(node.output.iter().map(String::as_str).filter(|n| !n.is_empty()));
     }
 
@@ -32,7 +39,7 @@ impl<'a> Sink<'a> {
     pub fn takes(&mut self, node: &'a NodeProto, index: usize, used: &BTreeSet<&str>) -> bool {
         let depends = used.iter().any(|name| self.made.contains(name));
         if depends {
-            self.begin(node, index);
+            self.begin(node, Cow::Borrowed(node), index);
         }
         depends
     }
@@ -46,25 +53,33 @@ impl Import<'_> {
         }
         let values: Vec<ValueId> = node.output.iter().filter_map(|name| self.top().get(name)).collect();
         let graph = &self.top().graph;
-        values.into_iter().any(|value| {
-            let Some((producer, output)) = graph.producer(value) else { return false };
-            let Op::If(if_) = &producer.op else { return false };
-            let rank_known = |ty: &Type| matches!(ty, Type::Tensor(_, Some(_)));
-            let known_inside = [&if_.then, &if_.otherwise].iter().all(|g| rank_known(&g.fact(g.outputs[output].1).ty));
-            known_inside && !rank_known(&graph.fact(value).ty)
-        })
+        values.into_iter().any(|value| !rank_known(graph, value) && known_in_branches(graph, value))
     }
 
     /// Imports the nodes that were taken: as one `If` with the others in its branches, where their names allow that.
     pub(super) fn finish_sink(&mut self, sink: Sink<'_>, nodes: &[NodeProto], outputs: &[&String], graph: &str) -> Result<(), Report> {
-        let Some((&first, rest)) = sink.nodes.split_first() else { return Ok(()) };
+        let Some((head, first)) = &sink.head else { return Ok(()) };
         let wanted: Vec<&String> = outputs.iter().copied().filter(|name| sink.made.contains(name.as_str())).collect();
-        let followers: Vec<&NodeProto> = rest.iter().map(|&i| &nodes[i]).collect();
-        if let Some(node) = sunk(&nodes[first], &followers, &wanted) {
-            return self.node(&node, first, graph);
+        let followers: Vec<&NodeProto> = sink.followers.iter().map(|&i| &nodes[i]).collect();
+        if let Some(node) = sunk(head, &followers, &wanted) {
+            return self.node(&node, *first, graph);
         }
-        rest.iter().try_for_each(|&i| self.node(&nodes[i], i, graph))
+        sink.followers.iter().try_for_each(|&i| self.node(&nodes[i], i, graph))
     }
+}
+
+fn rank_known(graph: &Graph, value: ValueId) -> bool {
+    matches!(graph.fact(value).ty, Type::Tensor(_, Some(_)))
+}
+
+/// Whether the rank of a value that an `If` gives is known in each of its branches, or in the branches of another `If` there.
+fn known_in_branches(graph: &Graph, value: ValueId) -> bool {
+    let Some((producer, output)) = graph.producer(value) else { return false };
+    let Op::If(if_) = &producer.op else { return false };
+    [&if_.then, &if_.otherwise].iter().all(|body| {
+        let value = body.outputs[output].1;
+        rank_known(body, value) || known_in_branches(body, value)
+    })
 }
 
 /// The `If` with the followers at the end of its branches, giving the wanted values; none if a name in a branch hides one they use.

@@ -1,7 +1,7 @@
 //! Declared types of values → facts.
 
 use super::DTYPES;
-use crate::ir::dim::{Dim, Dims};
+use crate::ir::dim::{Dim, Dims, Source};
 use crate::ir::{DType, Fact, Type};
 use crate::options::Options;
 use onnxc_proto::{DimensionValue, GraphProto, TypeKind, TypeProto, ValueInfoProto};
@@ -62,9 +62,15 @@ fn identifier(name: &str) -> Option<String> {
     (!text.is_empty() && text.len() <= 40).then_some(text)
 }
 
-/// The declared type of an inner value or output: only its rank is trusted, so the dims mean nothing.
+/// The declared type of an inner value or output. Only custom operators trust more than its rank: the dims that are numbers, and those named as
+/// a dim of an input is; the others are negative.
 pub fn declared(value: &ValueInfoProto, dims: &Dims) -> Option<Type> {
-    convert(value.r#type.as_ref()?, &mut |_| dims.int(0))
+    let symbol = |name: &str| dims.symbols().into_iter().find(|&s| dims.info(s).name == name && dims.info(s).source == Source::Entry);
+    convert(value.r#type.as_ref()?, &mut |dim| match dim {
+        Some(DimensionValue::DimValue(v)) if *v >= 0 => dims.int(*v),
+        Some(DimensionValue::DimParam(name)) => symbol(name).map_or_else(|| dims.int(-1), |s| dims.symbol(s)),
+        _ => dims.int(-1),
+    })
 }
 
 /// The names of the symbolic dims of a model's inputs.

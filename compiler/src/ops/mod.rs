@@ -9,6 +9,7 @@ pub mod infer;
 pub mod table;
 
 pub mod control;
+pub mod custom;
 pub mod elementwise;
 pub mod linear;
 pub mod make;
@@ -223,6 +224,7 @@ operators! {
     Tokenizer(text::tokenizer::Tokenizer),
     GridSample(vision::grid::GridSample),
     AffineGrid(vision::grid::AffineGrid),
+    ImageDecoder(vision::image::ImageDecoder),
     Regions(vision::regions::Regions),
     MaxUnpool(vision::regions::MaxUnpool),
     DeformConv(vision::deform::DeformConv),
@@ -262,12 +264,15 @@ operators! {
     SignalWindow(signal::window::SignalWindow),
     MelMatrix(signal::window::MelMatrix),
     Det(linear::det::Det),
+    Inverse(linear::inverse::Inverse),
+    MurmurHash3(text::hash::MurmurHash3),
     Random(make::random::Random),
     Loss(training::loss::Loss),
     Optimizer(training::optimizer::Optimizer),
     If(control::if_::If),
     Loop(control::loop_::Loop),
     Trap(control::trap::Trap),
+    Custom(custom::Custom),
     Trees(ml::trees::op::Trees),
     MatMul(linear::matmul::MatMul),
     Lookup(ml::encode::Lookup),

@@ -7,6 +7,7 @@ use super::{
 use crate::import::Functions;
 use crate::import::{Parse, canonical_domain};
 use crate::ir::ValueId;
+use crate::options::Options;
 use crate::report::{Diagnostic, Place, Report};
 use onnxc_proto::{GraphProto, NodeProto};
 use std::collections::BTreeMap;
@@ -86,6 +87,7 @@ rows! {
         Hardmax => nn::softmax::parse,
         Identity => shape::identity::parse,
         If => control::if_::parse,
+        ImageDecoder => vision::image::parse,
         InstanceNormalization => nn::group_norm::parse_instance,
         IsInf => elementwise::predicate::parse,
         IsNaN => elementwise::predicate::parse,
@@ -207,9 +209,11 @@ rows! {
     "ai.onnx.preview.training" {
         Adagrad => training::optimizer::parse,
         Adam => training::optimizer::parse,
+        Gradient => training::gradient::parse,
         Momentum => training::optimizer::parse,
     }
     "com.microsoft" {
+        Attention => nn::packed::parse,
         BiasGelu => elementwise::compose::parse_microsoft_gelu,
         CDist => ml::distance::parse_cdist,
         DequantizeLinear => quant::linear::parse_dequantize,
@@ -222,10 +226,16 @@ rows! {
         FusedGemm => linear::matmul::parse_fused_gemm,
         FusedMatMul => linear::matmul::parse_fused_matmul,
         Gelu => elementwise::compose::parse_microsoft_gelu,
+        GridSample => vision::grid::parse_sample,
         GroupQueryAttention => nn::group_query::parse,
+        Inverse => linear::inverse::parse,
+        Irfft => signal::dft::parse_microsoft,
         MatMulIntegerToFloat => quant::products::parse_to_float,
         MatMulNBits => quant::nbits::parse,
         MultiHeadAttention => nn::multi_head::parse,
+        MurmurHash3 => text::hash::parse,
+        NhwcMaxPool => nn::pool::parse_nhwc,
+        QAttention => nn::packed::parse_quantized,
         QGemm => quant::products::parse_gemm,
         QLinearAdd => quant::qlinear::parse_binary,
         QLinearAveragePool => quant::qlinear::parse_average_pool,
@@ -237,10 +247,12 @@ rows! {
         QLinearSoftmax => quant::qlinear::parse_softmax,
         QuantizeLinear => quant::linear::parse_quantize,
         QuickGelu => elementwise::compose::parse_microsoft_gelu,
+        Rfft => signal::dft::parse_microsoft,
         RotaryEmbedding => nn::rotary::parse_microsoft,
         SkipLayerNormalization => nn::skip_norm::parse,
         SkipSimplifiedLayerNormalization => nn::skip_norm::parse,
         Tokenizer => text::tokenizer::parse,
+        Unique => select::unique::parse_microsoft,
     }
 }
 
@@ -261,6 +273,9 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
 
 /// Translates a node.
 pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    if let Some(custom) = cx.custom_op() {
+        return super::custom::parse(cx, &custom);
+    }
     match find(cx.domain(), cx.op_type()) {
         Some(row) => (row.parse)(cx),
         None => Err(OpError::unsupported(format!("the operator {}", shown(cx.domain(), cx.op_type())))),
@@ -272,9 +287,14 @@ fn shown(domain: &str, name: &str) -> String {
 }
 
 /// One report of all operators in a model that are not in the table.
-pub fn check_known(graph: &GraphProto, functions: &Functions<'_>, opsets: &BTreeMap<String, i64>) -> Result<(), Report> {
+pub fn check_known(graph: &GraphProto, functions: &Functions<'_>, opsets: &BTreeMap<String, i64>, options: &Options) -> Result<(), Report> {
+    let mut used = vec![false; options.custom_ops.len()];
     let mut unknown: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     let mut note = |node: &NodeProto| {
+        if let Some(custom) = options.custom_op(&node.domain, &node.op_type) {
+            options.custom_ops.iter().zip(&mut used).for_each(|(op, used)| *used |= op == custom);
+            return;
+        }
         if functions.find(node).is_none() && find(&node.domain, &node.op_type).is_none() {
             let name = if node.name.is_empty() { node.output.first() } else { Some(&node.name) };
             let key = (canonical_domain(&node.domain).to_owned(), node.op_type.clone());
@@ -284,6 +304,9 @@ pub fn check_known(graph: &GraphProto, functions: &Functions<'_>, opsets: &BTree
     visit(&graph.node, &mut note);
     functions.iter().for_each(|f| visit(&f.node, &mut note));
     let mut report = Report::default();
+    for (op, _) in options.custom_ops.iter().zip(used).filter(|(_, used)| !used) {
+        report.push(Diagnostic::error(format!("--custom-op names {}:{}, of which the model has no node", op.domain, op.name)));
+    }
     for ((domain, name), nodes) in unknown {
         let opset = opsets.get(&domain).map_or(String::new(), |v| format!(", opset {v}"));
         let named = nodes.iter().take(5).map(|n| format!("`{}`", crate::report::clean(n))).collect::<Vec<_>>().join(", ");
@@ -293,7 +316,7 @@ pub fn check_known(graph: &GraphProto, functions: &Functions<'_>, opsets: &BTree
             Diagnostic::unsupported(format!("the operator {} (domain {domain_text}{opset})", shown(&domain, &name)))
                 .place(Place::graph(&graph.name))
                 .facts(vec![format!("{} node{}: {named}{more}", nodes.len(), if nodes.len() == 1 { "" } else { "s" })])
-                .help("`onnxc ops` lists what is supported"),
+                .help("`onnxc ops` lists what is supported; --custom-op lets a function of yours compute an operator"),
         );
     }
     report.into_result()

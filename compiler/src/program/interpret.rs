@@ -356,9 +356,15 @@ impl Machine<'_> {
             Arg::Array(items) => Owned::Array(items.iter().map(|i| self.owned(i)).collect::<Result<_, _>>()?),
             Arg::Present(inner) => Owned::Some(Box::new(self.owned(inner)?)),
             Arg::DType(dtype) => Owned::DType(*dtype),
-            Arg::Absent | Arg::In(_) | Arg::Out { .. } | Arg::InObject(_) | Arg::OutObject { .. } | Arg::Bind(_) | Arg::Strs(_) => {
-                Owned::None
-            }
+            Arg::Absent
+            | Arg::In(_)
+            | Arg::Out { .. }
+            | Arg::InObject(_)
+            | Arg::OutObject { .. }
+            | Arg::Bind(_)
+            | Arg::Strs(_)
+            | Arg::Path(_)
+            | Arg::Attributes(_) => Owned::None,
         })
     }
 

@@ -252,6 +252,22 @@ pub enum Arg {
     Bind(Vec<Symbol>),
     /// A DType literal.
     DType(DType),
+    /// Which function of the user's is called.
+    Path(String),
+    /// `Attributes`: the attributes of a custom operator.
+    Attributes(Vec<(String, Attribute)>),
+}
+
+/// An attribute of a custom operator.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[allow(missing_docs)] // ONNX's kinds.
+pub enum Attribute {
+    Int(i64),
+    Float(f32),
+    Text(String),
+    Ints(Vec<i64>),
+    Floats(Vec<f32>),
+    Texts(Vec<String>),
 }
 
 /// A fused elementwise loop. All f32.

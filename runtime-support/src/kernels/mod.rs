@@ -18,6 +18,9 @@ pub mod gather;
 pub mod gemm;
 pub mod generate;
 pub mod grid_sample;
+pub mod hash;
+#[cfg(feature = "alloc")]
+pub mod image;
 pub mod integer;
 pub mod layout;
 pub mod linear_attention;

@@ -2,4 +2,5 @@
 
 pub mod det;
 pub mod einsum;
+pub mod inverse;
 pub mod matmul;

@@ -12,6 +12,7 @@ pub mod linear_attention;
 pub mod lp_norm;
 pub mod multi_head;
 pub mod norm;
+pub mod packed;
 pub mod pool;
 pub mod rotary;
 pub mod skip_norm;

@@ -7,6 +7,7 @@ use crate::ir::{DType, Dim, Dims, Fact, ValueId};
 use crate::lower::Lower;
 use crate::ops::elementwise::binary::{Binary, BinaryFn};
 use crate::ops::reduce::reduce::{Reduce, ReduceFn};
+use crate::ops::shape::transpose::Transpose;
 use crate::ops::{Infer, OpError, Operator};
 use crate::program::Arg;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,22 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     };
     let window = Window::parse(cx, spatial, None)?;
     cx.add_n(Pool { kind, window, channels_last: false }, &[Some(x)])
+}
+
+/// com.microsoft `NhwcMaxPool`: of 8-bit integers, channels last.
+pub fn parse_nhwc(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let x = cx.input(0)?;
+    let rank = cx.rank(x)?;
+    if rank < 3 {
+        return Err(OpError::invalid(format!("the rank is {rank}, there are no spatial axes")));
+    }
+    let first: Vec<usize> = [0, rank - 1].into_iter().chain(1..rank - 1).collect();
+    let last: Vec<usize> = [0].into_iter().chain(2..rank).chain([1]).collect();
+    let x = cx.add(Transpose { perm: first }, &[x])?;
+    let window = Window::parse(cx, rank - 2, None)?;
+    let kind = Kind::Max { indices: false, column_major: false };
+    let y = cx.add(Pool { kind, window, channels_last: false }, &[x])?;
+    cx.add(Transpose { perm: last }, &[y]).map(|v| vec![v])
 }
 
 /// Averages of a tensor's windows, with the node's attributes as those of `AveragePool`.

@@ -20,6 +20,17 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     cx.add_n(Unique { axis, sorted }, &[Some(x)])
 }
 
+/// com.microsoft `Unique`: in the order of first appearance; outputs are the different elements, which one each of the input is, and how often
+/// each occurs.
+pub fn parse_microsoft(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let x = cx.input(0)?;
+    let made = cx.add_n(Unique { axis: None, sorted: false }, &[Some(x)])?;
+    match made.as_slice() {
+        &[y, _, inverse, counts] => Ok(vec![y, inverse, counts]),
+        _ => Err(OpError::invalid("internal error: Unique has four outputs")),
+    }
+}
+
 /// Outputs: the different entries, the index of the first of each, which one each entry of the input is, how often each occurs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Unique {

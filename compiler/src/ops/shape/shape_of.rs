@@ -17,7 +17,7 @@ pub fn parse_shape(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
 /// ONNX `Size`.
 pub fn parse_size(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let x = cx.input(0)?;
-    cx.add(Shape { start: 0, end: i64::MAX, size: true }, &[x]).map(|v| vec![v])
+    cx.add(Shape::count(), &[x]).map(|v| vec![v])
 }
 
 /// The dims from `start` to `end` (negative: from the end; clamped) as an i64 vector, or their product as an i64 scalar.
@@ -32,6 +32,11 @@ impl Shape {
     /// The dims from `start` to `end`.
     pub fn between(start: i64, end: i64) -> Self {
         Self { start, end, size: false }
+    }
+
+    /// The number of elements.
+    pub fn count() -> Self {
+        Self { start: 0, end: i64::MAX, size: true }
     }
 
     fn of(&self, shape: &[Dim]) -> Vec<Dim> {

@@ -4,6 +4,7 @@ use crate::import::Parse;
 use crate::ir::{DType, Dim, Dims, Fact, ValueId};
 use crate::lower::{Lower, Operand};
 use crate::ops::infer::resolve_axis;
+use crate::ops::shape::reshape::Reshape;
 use crate::ops::slice::{around, output_shape, read_ints, require_dims};
 use crate::ops::{Infer, OpError, Operator};
 use crate::program::Arg;
@@ -26,6 +27,25 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let op = Dft { axis, inverse: cx.flag("inverse", false)?, onesided: cx.flag("onesided", false)? };
     let length = cx.opt_input(1)?;
     cx.add_n(op, &[Some(x), length, input.filter(|_| axis.is_none())])
+}
+
+/// com.microsoft `Rfft` and `Irfft`, of one axis: real signals to halves of spectra, whose numbers have two parts in a last axis, and back.
+pub fn parse_microsoft(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let inverse = cx.op_type() == "Irfft";
+    if cx.int("signal_ndim", 1)? != 1 || cx.flag("normalized", false)? || !cx.flag("onesided", true)? {
+        return Err(OpError::unsupported("transforms of several axes, normalized ones, and whole spectra"));
+    }
+    let x = cx.input(0)?;
+    let rank = cx.rank(x)?;
+    let signal = if inverse { rank.checked_sub(2) } else { rank.checked_sub(1) };
+    let axis = signal.ok_or_else(|| OpError::invalid(format!("the rank is {rank}")))?;
+    let op = Dft { axis: Some(axis), inverse, onesided: true };
+    if inverse {
+        let y = cx.add_n(op, &[Some(x), None, None])?[0];
+        return cx.add(Reshape::Squeeze { axes: Some(vec![-1]) }, &[y]).map(|v| vec![v]);
+    }
+    let x = cx.add(Reshape::Unsqueeze { axes: vec![-1] }, &[x])?;
+    cx.add_n(op, &[Some(x), None, None])
 }
 
 fn single(values: &[i64]) -> Result<i64, OpError> {

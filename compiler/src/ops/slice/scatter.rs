@@ -88,6 +88,13 @@ pub struct ScatterElements {
     reduction: Reduction,
 }
 
+impl ScatterElements {
+    /// The updates are added to the data.
+    pub fn adding(axis: usize) -> Self {
+        Self { axis, reduction: Reduction::Add }
+    }
+}
+
 impl Operator for ScatterElements {
     fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
         let (data, indices, updates) = (cx.shape(0)?, cx.shape(1)?, cx.shape(2)?);

@@ -36,6 +36,11 @@ pub struct Split {
 }
 
 impl Split {
+    /// In as many parts as there are lengths in input 1.
+    pub fn by_lengths(axis: usize, outputs: usize) -> Self {
+        Self { axis, outputs, uneven: false }
+    }
+
     /// The lengths without input 1.
     fn equal(&self, cx: &mut Infer<'_>, dim: Dim) -> Vec<Dim> {
         let n = cx.int(self.outputs as i64);

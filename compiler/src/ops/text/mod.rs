@@ -1,5 +1,6 @@
 //! Operators on strings.
 
+pub mod hash;
 pub mod regex;
 pub mod regex_match;
 pub mod strings;

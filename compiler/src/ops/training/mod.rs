@@ -1,4 +1,5 @@
 //! Operators of training: losses and optimizers.
 
+pub mod gradient;
 pub mod loss;
 pub mod optimizer;

@@ -2,4 +2,5 @@
 
 pub mod deform;
 pub mod grid;
+pub mod image;
 pub mod regions;

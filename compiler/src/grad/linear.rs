@@ -1,0 +1,161 @@
+//! Rules of products, reductions and normalisations.
+
+use super::Tape;
+use super::rules::{Adjoints, missing};
+use crate::ir::{Node, ValueId};
+use crate::ops::OpError;
+use crate::ops::elementwise::binary::BinaryFn as B;
+use crate::ops::linear::matmul::MatMul;
+use crate::ops::nn::epilogue::Epilogue;
+use crate::ops::nn::norm::LayerNorm;
+use crate::ops::nn::softmax::{Kind, Softmax};
+use crate::ops::reduce::reduce::{Reduce, ReduceFn as R};
+use crate::ops::shape::reshape::Reshape;
+use crate::program::formula::Unary as F;
+
+/// A vector as a matrix, with the new axis at `at`.
+fn as_matrix(tape: &mut Tape, x: ValueId, at: i64) -> Result<ValueId, OpError> {
+    if tape.shape(x)?.len() > 1 { Ok(x) } else { tape.add(Reshape::Unsqueeze { axes: vec![at] }, &[x]) }
+}
+
+/// `Y = alpha A' B' + bias`: `dA' = alpha dY B'ᵀ`, `dB' = alpha A'ᵀ dY`.
+pub fn matmul(tape: &mut Tape, op: &MatMul, node: &Node, dy: ValueId) -> Result<Adjoints, OpError> {
+    let (Some(a), Some(b)) = (node.inputs[0], node.inputs.get(1).copied().flatten()) else { return Err(missing(node)) };
+    if op.residual || op.epilogue != Epilogue::default() {
+        return Err(missing(node));
+    }
+    let (wide_a, wide_b) = (as_matrix(tape, a, 0)?, as_matrix(tape, b, 1)?);
+    let mut wide_dy = dy;
+    for (x, axis) in [(b, -1), (a, -2)] {
+        if tape.shape(x)?.len() == 1 {
+            wide_dy = tape.add(Reshape::Unsqueeze { axes: vec![axis] }, &[wide_dy])?;
+        }
+    }
+    let product = |transpose_a, transpose_b| MatMul { transpose_a, transpose_b, alpha: op.alpha, ..MatMul::default() };
+    let mut adjoints = vec![None, None];
+    if tape.needs(node, 0) {
+        let da = if op.transpose_a {
+            tape.add(product(op.transpose_b, true), &[wide_b, wide_dy])?
+        } else {
+            tape.add(product(false, !op.transpose_b), &[wide_dy, wide_b])?
+        };
+        let da = tape.sum_to(da, wide_a)?;
+        adjoints[0] = Some(tape.reshape_like(da, a)?);
+    }
+    if tape.needs(node, 1) {
+        let db = if op.transpose_b {
+            tape.add(product(true, op.transpose_a), &[wide_dy, wide_a])?
+        } else {
+            tape.add(product(!op.transpose_a, false), &[wide_a, wide_dy])?
+        };
+        let db = tape.sum_to(db, wide_b)?;
+        adjoints[1] = Some(tape.reshape_like(db, b)?);
+    }
+    if let (true, Some(Some(bias))) = (op.bias, node.inputs.get(2)) {
+        adjoints.push(Some(tape.sum_to(dy, *bias)?));
+    }
+    Ok(adjoints)
+}
+
+/// `dx` of a reduction. Equal extremes share the adjoint.
+pub fn reduce(tape: &mut Tape, op: &Reduce, x: ValueId, y: ValueId, dy: ValueId) -> Result<ValueId, OpError> {
+    let Some(axes) = op.axes.clone() else {
+        return Err(OpError::unsupported("the derivative of a reduction over axes that the run gives"));
+    };
+    // With the reduced axes back as axes of one.
+    let mut keep = |v: ValueId| {
+        let axes: Vec<i64> = axes.iter().map(|&a| a as i64).collect();
+        if op.keep_dims || axes.is_empty() { Ok(v) } else { tape.add(Reshape::Unsqueeze { axes }, &[v]) }
+    };
+    let (y, dy) = (keep(y)?, keep(dy)?);
+    let slope = match op.f {
+        R::Sum => return tape.expand_like(dy, x),
+        R::Mean => {
+            let ones = tape.scalar(x, 1.0)?;
+            let ones = tape.expand_like(ones, x)?;
+            let count = tape.sum(ones, &axes)?;
+            let share = tape.pair(B::Div, dy, count)?;
+            return tape.expand_like(share, x);
+        }
+        R::SumSquare => tape.affine(x, 2.0, 0.0)?,
+        R::L1 => tape.unary(F::Sign, x)?,
+        R::L2 => tape.pair(B::Div, x, y)?,
+        R::LogSum => {
+            let inverse = tape.unary(F::Neg, y)?;
+            let slope = tape.unary(F::Exp, inverse)?;
+            let share = tape.mul(dy, slope)?;
+            return tape.expand_like(share, x);
+        }
+        R::LogSumExp => {
+            let below = tape.pair(B::Sub, x, y)?;
+            tape.unary(F::Exp, below)?
+        }
+        R::Max | R::Min => {
+            let (extreme, one) = (tape.pair(B::Equal, x, y)?, tape.scalar(x, 1.0)?);
+            let ones = tape.masked(extreme, one)?;
+            let count = tape.sum(ones, &axes)?;
+            tape.pair(B::Div, ones, count)?
+        }
+        R::Prod => return Err(OpError::unsupported("the derivative of ReduceProd")),
+    };
+    tape.mul(dy, slope)
+}
+
+/// `dx = y (dy - Σ dy y)`, or `dy - exp(y) Σ dy` of the logarithm.
+pub fn softmax(tape: &mut Tape, op: &Softmax, x: ValueId, y: ValueId, dy: ValueId) -> Result<ValueId, OpError> {
+    let axes: Vec<usize> = if op.to_end { (op.axis..tape.shape(x)?.len()).collect() } else { vec![op.axis] };
+    match op.kind {
+        Kind::Softmax => {
+            let weighted = tape.mul(dy, y)?;
+            let total = tape.sum(weighted, &axes)?;
+            let difference = tape.pair(B::Sub, dy, total)?;
+            tape.mul(y, difference)
+        }
+        Kind::LogSoftmax => {
+            let (shares, total) = (tape.unary(F::Exp, y)?, tape.sum(dy, &axes)?);
+            let common = tape.mul(shares, total)?;
+            tape.pair(B::Sub, dy, common)
+        }
+        Kind::Hardmax => tape.zeros_like(dy),
+    }
+}
+
+/// With `n` the normalised input and `d = dy scale`: `dx = (d - mean(d) - n mean(d n)) / deviation`, without the mean for RMS.
+pub fn layer_norm(tape: &mut Tape, op: &LayerNorm, node: &Node, dy: ValueId) -> Result<Adjoints, OpError> {
+    let input = |i: usize| node.inputs.get(i).copied().flatten();
+    let Some(x) = input(0) else { return Err(missing(node)) };
+    let axes: Vec<usize> = (op.axis..tape.shape(x)?.len()).collect();
+    let mean = |tape: &mut Tape, v: ValueId| tape.add(Reduce::over(R::Mean, &axes, true), &[v]);
+    let centred = if op.rms {
+        x
+    } else {
+        let middle = mean(tape, x)?;
+        tape.pair(B::Sub, x, middle)?
+    };
+    let square = tape.mul(centred, centred)?;
+    let variance = mean(tape, square)?;
+    let variance = tape.affine(variance, 1.0, f64::from(op.epsilon))?;
+    let deviation = tape.unary(F::Sqrt, variance)?;
+    let normal = tape.pair(B::Div, centred, deviation)?;
+    let d = match input(1) {
+        Some(scale) => tape.mul(dy, scale)?,
+        None => dy,
+    };
+    let along = tape.mul(d, normal)?;
+    let along = mean(tape, along)?;
+    let along = tape.mul(normal, along)?;
+    let mut dx = tape.pair(B::Sub, d, along)?;
+    if !op.rms {
+        let middle = mean(tape, d)?;
+        dx = tape.pair(B::Sub, dx, middle)?;
+    }
+    let mut adjoints = vec![Some(tape.pair(B::Div, dx, deviation)?)];
+    if let Some(scale) = input(1) {
+        let wide = tape.mul(dy, normal)?;
+        adjoints.push(Some(tape.sum_to(wide, scale)?));
+    }
+    if let Some(bias) = input(2) {
+        adjoints.push(Some(tape.sum_to(dy, bias)?));
+    }
+    Ok(adjoints)
+}

@@ -1,0 +1,65 @@
+//! Rules of operators that move elements.
+
+use super::Tape;
+use super::rules::{Adjoints, missing};
+use crate::ir::{DType, Node, Tensor, ValueId};
+use crate::ops::elementwise::binary::BinaryFn as B;
+use crate::ops::make::range::Range;
+use crate::ops::shape::expand::Expand;
+use crate::ops::shape::reshape::Reshape;
+use crate::ops::shape::shape_of::Shape;
+use crate::ops::shape::transpose::Transpose;
+use crate::ops::slice::concat::Concat;
+use crate::ops::slice::scatter::ScatterElements;
+use crate::ops::slice::slice::Slice;
+use crate::ops::slice::split::Split;
+use crate::ops::{Op, OpError};
+
+/// The transposition back.
+pub fn transpose(tape: &mut Tape, op: &Transpose, dy: ValueId) -> Result<ValueId, OpError> {
+    let mut perm = vec![0; op.perm.len()];
+    op.perm.iter().enumerate().for_each(|(to, &from)| perm[from] = to);
+    tape.add(Transpose { perm }, &[dy])
+}
+
+/// The parts of the adjoint.
+pub fn concat(tape: &mut Tape, axis: usize, node: &Node, dy: ValueId) -> Result<Adjoints, OpError> {
+    let inputs: Vec<ValueId> = node.inputs.iter().flatten().copied().collect();
+    let at = axis as i64;
+    let lengths = inputs.iter().map(|&x| tape.add(Shape::between(at, at + 1), &[x])).collect::<Result<Vec<_>, _>>()?;
+    let lengths = tape.add(Concat { axis: 0 }, &lengths)?;
+    let parts = tape.add_n(Split::by_lengths(axis, inputs.len()).into(), &[Some(dy), Some(lengths)])?;
+    Ok(parts.into_iter().map(Some).collect())
+}
+
+/// Any operator whose results are elements of its first input at other places, or zeros: a tensor of the elements' numbers is moved in the same
+/// way, and tells where the adjoints are added up. Number 0 stands for what is none of the input's elements.
+pub fn moved(tape: &mut Tape, node: &Node, dy: &[Option<ValueId>]) -> Result<Adjoints, OpError> {
+    let Some(x) = node.inputs[0] else { return Err(missing(node)) };
+    let (zero, one) = (tape.constant(Tensor::scalar(0i64)), tape.constant(Tensor::scalar(1i64)));
+    let count = tape.add(Shape::count(), &[x])?;
+    let end = tape.add(crate::ops::elementwise::binary::Binary { f: B::Add }, &[count, one])?;
+    let numbers = tape.add(Range, &[one, end, one])?;
+    let numbers = tape.reshape_like(numbers, x)?;
+    let mut inputs = node.inputs.clone();
+    inputs[0] = Some(numbers);
+    if let (Op::Pad(_), Some(constant @ Some(_))) = (&node.op, inputs.get_mut(2)) {
+        *constant = Some(zero);
+    }
+    let places = tape.add_n(node.op.clone(), &inputs)?;
+    let length = tape.add(Reshape::Unsqueeze { axes: vec![0] }, &[end])?;
+    let nothing = tape.scalar(x, 0.0)?;
+    let mut sums = tape.add(Expand, &[nothing, length])?;
+    let flat = tape.constant(Tensor::vector(&[-1i64]));
+    for (&place, dy) in places.iter().zip(dy) {
+        let Some(dy) = *dy else { continue };
+        debug_assert_eq!(tape.dtype(place), Ok(DType::I64));
+        let place = tape.add(Reshape::To { allow_zero: false }, &[place, flat])?;
+        let dy = tape.add(Reshape::To { allow_zero: false }, &[dy, flat])?;
+        sums = tape.add(ScatterElements::adding(0), &[sums, place, dy])?;
+    }
+    let (from, to, axis) = (Tensor::vector(&[1i64]), Tensor::vector(&[i64::MAX]), Tensor::vector(&[0i64]));
+    let [from, to, axis] = [from, to, axis].map(|t| tape.constant(t));
+    let sums = tape.add(Slice, &[sums, from, to, axis])?;
+    tape.reshape_like(sums, x).map(|dx| vec![Some(dx)])
+}

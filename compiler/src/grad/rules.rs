@@ -1,0 +1,55 @@
+//! The table of rules: for each core operator that has a derivative, how the adjoints of its outputs give those of its inputs.
+
+use super::{Tape, elementwise, linear, movement};
+use crate::ir::{Node, ValueId};
+use crate::ops::shape::reshape::Reshape;
+use crate::ops::{Op, OpError};
+
+/// The adjoint of each input, where the operator's outputs depend on it smoothly.
+pub type Adjoints = Vec<Option<ValueId>>;
+
+/// Applies the rule of the node's operator; an operator without one is an error that names it.
+pub fn apply(tape: &mut Tape, node: &Node, dy: &[Option<ValueId>]) -> Result<Adjoints, OpError> {
+    let Some(x) = node.inputs.first().copied().flatten() else { return Err(missing(node)) };
+    // Of operators with one output, that is the adjoint which is there.
+    let Some(first) = dy.iter().copied().flatten().next() else { return Ok(Vec::new()) };
+    let y = node.outputs[0];
+    let one = |adjoint: Result<ValueId, OpError>| adjoint.map(|a| vec![Some(a)]);
+    match &node.op {
+        Op::Identity(_) => Ok(vec![Some(first)]),
+        Op::Unary(op) => one(elementwise::unary(tape, op.f, x, y, first)),
+        Op::Parametric(op) => one(elementwise::parametric(tape, op, x, y, first)),
+        Op::Binary(op) => elementwise::binary(tape, op.f, node, first),
+        Op::Where(_) => elementwise::choice(tape, node, first),
+        Op::Cast(_) => one(elementwise::cast(tape, x, first)),
+        Op::MatMul(op) => linear::matmul(tape, op, node, first),
+        Op::Reduce(op) => one(linear::reduce(tape, op, x, y, first)),
+        Op::Softmax(op) => one(linear::softmax(tape, op, x, y, first)),
+        Op::LayerNorm(op) if dy.len() == 1 || dy[1..].iter().all(Option::is_none) => linear::layer_norm(tape, op, node, first),
+        Op::Reshape(Reshape::To { .. } | Reshape::Flatten { .. } | Reshape::Squeeze { .. } | Reshape::Unsqueeze { .. }) => {
+            one(tape.reshape_like(first, x))
+        }
+        Op::Transpose(op) => one(movement::transpose(tape, op, first)),
+        Op::Expand(_) => one(tape.sum_to(first, x)),
+        Op::Trilu(op) => {
+            let inputs: Vec<Option<ValueId>> = [Some(first)].into_iter().chain(node.inputs.iter().skip(1).copied()).collect();
+            Ok(vec![tape.add_n(op.clone().into(), &inputs)?.first().copied()])
+        }
+        Op::Concat(op) => movement::concat(tape, op.axis, node, first),
+        Op::Slice(_)
+        | Op::Split(_)
+        | Op::Gather(_)
+        | Op::GatherElements(_)
+        | Op::GatherNd(_)
+        | Op::Tile(_)
+        | Op::Pad(_)
+        | Op::Blocks(_)
+        | Op::CenterCropPad(_)
+        | Op::ReverseSequence(_) => movement::moved(tape, node, dy),
+        _ => Err(missing(node)),
+    }
+}
+
+pub fn missing(node: &Node) -> OpError {
+    OpError::unsupported(format!("the derivative of {} (`{}`)", node.origin.operator, node.op.name()))
+}

@@ -1,0 +1,167 @@
+//! `Gradient` against differences: the derivative of the sum of `y` by each element of x and w, for functions that use each rule.
+
+use onnxc::program::{Program, interpret};
+use onnxc::{Options, compile_graph, import};
+use onnxc_proto::ExternalFiles;
+use onnxc_runtime::value::{Tensor, Value};
+use onnxc_tests::text;
+
+/// Functions of x (between -1 and 1, never 0) and w (between 0.5 and 1.5), both 2×3.
+const FUNCTIONS: &[&str] = &[
+    // Elementwise functions, where each is smooth.
+    "y = Abs (x)",
+    "y = Neg (x)",
+    "y = Exp (x)",
+    "y = Log (w)",
+    "y = Sqrt (w)",
+    "y = Reciprocal (w)",
+    "a = Sin (x) b = Cos (w) y = Mul (a, b)",
+    "y = Tan (x)",
+    "h = Mul (x, x) y = Asin (h)",
+    "h = Mul (x, x) y = Acos (h)",
+    "y = Atan (x)",
+    "a = Sinh (x) b = Cosh (w) y = Mul (a, b)",
+    "y = Tanh (x)",
+    "y = Asinh (x)",
+    "h = Exp (w) y = Acosh (h)",
+    "h = Mul (x, x) y = Atanh (h)",
+    "y = Erf (x)",
+    "y = Sigmoid (x)",
+    "y = Softplus (x)",
+    "y = Relu (x)",
+    "y = Mish (x)",
+    "y = HardSwish (x)",
+    "y = Gelu (x)",
+    "y = Gelu <approximate = \"tanh\"> (x)",
+    "y = LeakyRelu <alpha = 0.1> (x)",
+    "y = Elu <alpha = 0.7> (x)",
+    "y = Selu (x)",
+    "y = Celu <alpha = 0.6> (x)",
+    "y = ThresholdedRelu <alpha = 0.3> (x)",
+    "y = Shrink <lambd = 0.3, bias = 0.2> (x)",
+    "y = HardSigmoid (x)",
+    "f = Floor (x) y = Mul (f, w)",
+    "a = Add (x, w) y = Sub (a, w)",
+    "y = Div (x, w)",
+    "y = Pow (w, x)",
+    "y = Min (x, w)",
+    "y = Max (x, w)",
+    "c = Greater (x, w) n = Not (c) y = Where (n, x, w)",
+    "f = Cast <to = 1> (x) d = Cast <to = 11> (f) y = Mul (d, w)",
+    // Broadcasting: of an axis of one, of a missing axis, of a scalar.
+    "r = ReduceSum <keepdims = 1> (w) y = Mul (x, r)",
+    "one = Constant <value_ints = [1]> () r = ReduceSum <keepdims = 1> (w, one) p = Mul (x, r) y = Mul (p, x)",
+    "zero = Constant <value_ints = [0]> () r = ReduceMean <keepdims = 0> (w, zero) p = Mul (r, x) y = Mul (p, x)",
+    // Reductions.
+    "one = Constant <value_ints = [1]> () y = ReduceMean <keepdims = 0> (x, one)",
+    "one = Constant <value_ints = [1]> () s = ReduceSumSquare <keepdims = 0> (x, one) y = Mul (s, s)",
+    "y = ReduceL1 (x)",
+    "y = ReduceL2 (x)",
+    "y = ReduceLogSum (w)",
+    "one = Constant <value_ints = [-1]> () y = ReduceLogSumExp <keepdims = 0> (x, one)",
+    "m = ReduceMax (x) n = ReduceMin (w) y = Mul (m, n)",
+    // Products.
+    "t = Transpose (w) p = MatMul (x, t) y = Mul (p, p)",
+    "y = Gemm <transA = 1, alpha = 0.5, beta = 2.0> (x, w)",
+    "p = Gemm <transB = 1> (x, w) y = Mul (p, p)",
+    "t = Transpose (w) p = Gemm <transA = 1, transB = 1> (x, t) y = Mul (p, p)",
+    "zero = Constant <value_ints = [0]> () v = ReduceSum <keepdims = 0> (w, zero) p = MatMul (x, v) y = Mul (p, p)",
+    "one = Constant <value_ints = [1]> () v = ReduceSum <keepdims = 0> (w, one) p = MatMul (v, x) y = Mul (p, p)",
+    "axes = Constant <value_ints = [0]> () b = Unsqueeze (x, axes) c = Concat <axis = 0> (b, b) t = Transpose (w) p = MatMul (c, t) y = Mul (p, p)",
+    // Normalisations.
+    "s = Softmax (x) y = Mul (s, w)",
+    "s = Softmax <axis = 0> (x) y = Mul (s, w)",
+    "s = LogSoftmax (x) y = Mul (s, w)",
+    "one = Constant <value_ints = [0]> () g = ReduceSum <keepdims = 0> (w, one) n = LayerNormalization (x, g, g) y = Mul (n, w)",
+    // Movement.
+    "t = Transpose (x) s = Constant <value_ints = [2, 3]> () r = Reshape (t, s) y = Mul (r, w)",
+    "f = Flatten <axis = 0> (x) a = Constant <value_ints = [0]> () q = Squeeze (f, a) y = Mul (q, q)",
+    "s = Constant <value_ints = [4, 2, 3]> () e = Expand (x, s) y = Mul (e, w)",
+    "c = Concat <axis = 1> (x, w, x) y = Mul (c, c)",
+    "b = Constant <value_ints = [2, 1]> () e = Constant <value_ints = [-100, 3]> () a = Constant <value_ints = [1, 0]> () s = Constant <value_ints = [-2, 1]> () p = Slice (x, b, e, a, s) y = Mul (p, p)",
+    "a, b = Split <axis = 1, num_outputs = 2> (x) c = Mul (b, b) d = ReduceSum (c) y = Mul (a, d)",
+    "a, b = Split <axis = 1, num_outputs = 2> (x) y = Mul (b, b)",
+    "i = Constant <value_ints = [2, 0, 2]> () g = Gather <axis = 1> (x, i) y = Mul (g, w)",
+    "i = Constant <value_ints = [2, 2]> () s = Constant <value_ints = [2, 1]> () r = Reshape (i, s) g = GatherElements <axis = 1> (x, r) y = Mul (g, g)",
+    "i = Constant <value_ints = [1, 1]> () s = Constant <value_ints = [2, 1]> () r = Reshape (i, s) g = GatherND (x, r) y = Mul (g, w)",
+    "t = Constant <value_ints = [2, 2]> () r = Tile (x, t) y = Mul (r, r)",
+    "p = Constant <value_ints = [1, 0, 0, 2]> () r = Pad (x, p) y = Mul (r, r)",
+    "p = Constant <value_ints = [0, 1, 0, 1]> () r = Pad <mode = \"reflect\"> (x, p) y = Mul (r, r)",
+    "u = Trilu (x) y = Mul (u, w)",
+    // One value used more than once, and a function that does not depend on w.
+    "a = Mul (x, x) b = Mul (a, x) c = Add (a, b) y = Mul (c, b)",
+];
+
+fn program(function: &str) -> Program {
+    let source = format!(
+        "<ir_version: 10, opset_import: [\"\": 20, \"ai.onnx.preview.training\": 1]>\n\
+         net (double[2, 3] x, double[2, 3] w) => (double[] y, double[2, 3] dx, double[2, 3] dw) {{ {function}\n\
+         dx, dw = ai.onnx.preview.training.Gradient <xs = [\"x\", \"w\"], y = \"y\"> (x, w) }}"
+    );
+    let graph = import::import(&text::model(&source), ExternalFiles::refused(), &Options::default());
+    let graph = graph.unwrap_or_else(|e| panic!("{function}: {e}"));
+    compile_graph(graph, "", &Options::default(), &mut |_, _| ()).unwrap_or_else(|e| panic!("{function}: {e}"))
+}
+
+fn run(program: &Program, inputs: &[Vec<f64>; 2]) -> Vec<Vec<f64>> {
+    let inputs = inputs.each_ref().map(|x| Value::Tensor(Tensor::from_slice(&[2, 3], x).unwrap()));
+    let outputs = interpret::run(program, &inputs, usize::MAX).unwrap();
+    outputs.iter().map(|v| v.tensor().unwrap().elements::<f64>().unwrap().to_vec()).collect()
+}
+
+#[test]
+fn derivatives_are_the_limits_of_differences() {
+    const STEP: f64 = 1e-5;
+    let at = [vec![0.31, -0.52, 0.83, -0.24, 0.65, -0.76], vec![0.9, 1.3, 0.6, 1.1, 0.7, 1.45]];
+    for function in FUNCTIONS {
+        let program = program(function);
+        let found = run(&program, &at);
+        for which in 0..2 {
+            for i in 0..6 {
+                let sum = |offset: f64| -> f64 {
+                    let mut moved = at.clone();
+                    moved[which][i] += offset;
+                    run(&program, &moved)[0].iter().sum()
+                };
+                let difference = (sum(STEP) - sum(-STEP)) / (2.0 * STEP);
+                // Casting to f32 on the way leaves little of the difference.
+                let tolerance = if function.contains("Cast") { 1e-2 } else { 1e-6 } * difference.abs().max(1.0);
+                let derivative = found[1 + which][i];
+                assert!(
+                    (derivative - difference).abs() < tolerance,
+                    "{function}: {derivative} at {which}, {i}, the difference says {difference}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_derivative_of_a_derivative_and_one_at_another_place() {
+    let source = "<ir_version: 10, opset_import: [\"\": 20, \"ai.onnx.preview.training\": 1]>
+        net (double[2] x, double[2] at) => (double[2] second, double[2] elsewhere) {
+            a = Mul (x, x)
+            y = Mul (a, x)
+            first = ai.onnx.preview.training.Gradient <xs = [\"x\"], y = \"y\"> (x)
+            second = ai.onnx.preview.training.Gradient <xs = [\"x\"], y = \"first\"> (x)
+            elsewhere = ai.onnx.preview.training.Gradient <xs = [\"a\"], zs = [\"x\"], y = \"y\"> (a, at)
+        }";
+    let graph = import::import(&text::model(source), ExternalFiles::refused(), &Options::default()).unwrap_or_else(|e| panic!("{e}"));
+    let program = compile_graph(graph, "", &Options::default(), &mut |_, _| ()).unwrap_or_else(|e| panic!("{e}"));
+    let inputs = [[2.0, -1.0], [5.0, 7.0]].map(|x: [f64; 2]| Value::Tensor(Tensor::from_slice(&[2], &x).unwrap()));
+    let outputs = interpret::run(&program, &inputs, usize::MAX).unwrap();
+    // x³ has the second derivative 6 x; a x has the derivative x by a, at the place `at`.
+    assert_eq!(outputs[0].tensor().unwrap().elements::<f64>().unwrap(), [12.0, -6.0]);
+    assert_eq!(outputs[1].tensor().unwrap().elements::<f64>().unwrap(), [5.0, 7.0]);
+}
+
+#[test]
+fn an_operator_without_a_rule_is_named() {
+    let source = "<ir_version: 10, opset_import: [\"\": 20, \"ai.onnx.preview.training\": 1]>
+        net (float[2, 2] x) => (float[2, 2] y, float[2, 2] dx) {
+            [determinant] y = Det (x)
+            dx = ai.onnx.preview.training.Gradient <xs = [\"x\"], y = \"y\"> (x)
+        }";
+    let error = import::import(&text::model(source), ExternalFiles::refused(), &Options::default()).err().map(|e| e.to_string());
+    assert!(error.as_ref().is_some_and(|e| e.contains("the derivative of Det") && e.contains("determinant")), "{error:?}");
+}
