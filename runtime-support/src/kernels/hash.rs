@@ -66,11 +66,11 @@ mod tests {
         // From the author's and others' tests of the x86_32 form.
         for (text, seed, hash) in [("", 0, 0), ("", 1, 0x514e_28b7), ("", -1, 0x81f1_6f39), ("aaaa", 0x9747_b28c, 0x5a97_808a)] {
             let mut y = [0u32];
-            murmur3_u32(&mut y, &[std::string::String::from(text)], seed).unwrap();
+            murmur3_u32(&mut y, &[String::from(text)], seed).unwrap();
             assert_eq!(y[0], hash, "{text:?}");
         }
         let mut y = [0u32];
-        murmur3_u32(&mut y, &[std::string::String::from("Hello, world!")], 0x9747_b28c).unwrap();
+        murmur3_u32(&mut y, &[String::from("Hello, world!")], 0x9747_b28c).unwrap();
         assert_eq!(y[0], 0x2488_4cba);
         murmur3_u32(&mut y, &[0x8765_4321u32], 0).unwrap();
         assert_eq!(y[0], 0xf55b_516b);
