@@ -11,7 +11,8 @@ use std::process::ExitCode;
 
 /// Run the official ONNX test cases; the last line is `N passed, N failed, N skipped`
 ///
-/// Exit status 0 only when what passes and what does not is as tests/conformance/not_passing.txt says.
+/// Exit status 0 only when what passes and what does not is as tests/conformance/not_passing.txt (other releases: releases/RELEASE.txt there)
+/// says.
 #[derive(clap::Args)]
 pub struct Conformance {
     /// The onnx release whose cases are run
@@ -26,12 +27,13 @@ impl Conformance {
     pub fn run(&self) -> Result<ExitCode, String> {
         let folder = data::cases(&self.release)?;
         let mut cases = discover(&folder, Rule::OFFICIAL)?;
+        let lists = data::root().join("tests/conformance");
         let pinned = self.release == data::RELEASE;
         if pinned && cases.len() != data::CASES {
             return Err(format!("{} has {} cases, onnx {} has {}", folder.display(), cases.len(), data::RELEASE, data::CASES));
         }
         if pinned {
-            tolerances::loosen(&mut cases, &data::root().join("tests/conformance/tolerances.txt"))?;
+            tolerances::loosen(&mut cases, &lists.join("tolerances.txt"))?;
         }
         self.trial.run(Suite {
             cases,
@@ -42,7 +44,7 @@ impl Conformance {
             opt_level: 0,
             runtime: Runtime::Shared,
             per_batch: 100,
-            manifest: pinned.then(|| data::root().join("tests/conformance/not_passing.txt")),
+            manifest: Some(lists.join(if pinned { "not_passing.txt".to_owned() } else { format!("releases/{}.txt", self.release) })),
         })
     }
 }

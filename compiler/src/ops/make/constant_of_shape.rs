@@ -2,8 +2,11 @@
 
 use crate::import::Parse;
 use crate::ir::fact::MAX_ELEMENTS;
-use crate::ir::{Fact, Tensor, ValueId};
+use crate::ir::{DType, Fact, Tensor, ValueId};
 use crate::lower::Lower;
+use crate::ops::elementwise::cast;
+use crate::ops::shape::shape_of::Shape;
+use crate::ops::slice::concat::Concat;
 use crate::ops::slice::{known_or_fresh, output_shape, read_ints, require_dims, with_elements};
 use crate::ops::{Infer, OpError, Operator};
 use serde::{Deserialize, Serialize};
@@ -16,6 +19,27 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     }
     let value = cx.constant(value);
     let shape = cx.input(0)?;
+    cx.add(ConstantOfShape, &[shape, value]).map(|v| vec![v])
+}
+
+/// The experimental `ConstantFill` of opsets before 9: the shape is an attribute, or an input's elements or shape, with more dims after it.
+pub fn parse_constant_fill(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let dtype = cx.nonzero_dtype("dtype")?.unwrap_or(DType::F32);
+    let value = f64::from(cx.float("value", 0.0)?);
+    let value = cx.scalar(dtype, value)?;
+    let extra = cx.ints("extra_shape")?.unwrap_or_default();
+    let mut shape = match (cx.opt_input(0)?, cx.flag("input_as_shape", false)?) {
+        (Some(elements), true) => cast::to(cx, elements, DType::I64)?,
+        (Some(like), false) => cx.add(Shape::between(0, i64::MAX), &[like])?,
+        (None, _) => {
+            let shape = cx.ints("shape")?.ok_or_else(|| OpError::invalid("there is neither an input nor the attribute `shape`"))?;
+            cx.i64s(&shape)
+        }
+    };
+    if !extra.is_empty() {
+        let extra = cx.i64s(&extra);
+        shape = cx.add(Concat { axis: 0 }, &[shape, extra])?;
+    }
     cx.add(ConstantOfShape, &[shape, value]).map(|v| vec![v])
 }
 

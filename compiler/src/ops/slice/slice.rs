@@ -10,9 +10,9 @@ use crate::ops::{Infer, OpError, Operator};
 use crate::program::{Arg, View};
 use serde::{Deserialize, Serialize};
 
-/// ONNX `Slice`: starts, ends and axes are attributes before opset 10.
+/// ONNX `Slice`: starts, ends and axes are attributes before opset 10, but for the experimental `DynamicSlice` of those days.
 pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
-    if cx.opset() >= 10 {
+    if cx.opset() >= 10 || cx.op_type() == "DynamicSlice" {
         let inputs = cx.inputs()?;
         return cx.add_n(Slice, &inputs);
     }

@@ -1,7 +1,7 @@
 //! Numbers to text and back.
 //!
-//! Text is what ONNX Runtime writes: floats as C's `%.8g` (f64 with as many digits as tell it from its neighbours), `NaN`, `INF`, `-INF`; bools as
-//! 1 and 0. Reading takes what the standard names (plain and scientific notation, `INF`, `+INF`, `-INF`, `NaN` in any case) between blanks.
+//! Floats have as many digits as tell them from their neighbours, as the standard's own cases have it (ONNX Runtime writes f32 as C's `%.8g`);
+//! `NaN`, `INF`, `-INF`; bools are 1 and 0, as ONNX Runtime writes them. Reading takes what the standard names (plain and scientific notation, `INF`, `+INF`, `-INF`, `NaN` in any case) between blanks.
 
 use crate::element::{Bool, I2, I4, U2, U4};
 use crate::error::Fault;
@@ -80,7 +80,7 @@ fn float(text: &str) -> Option<f64> {
 
 impl ToText for f32 {
     fn to_text(self) -> String {
-        special(self as f64, || general(&format!("{self:.7e}"), 8))
+        special(self as f64, || general(&format!("{self:e}"), 17))
     }
 }
 impl FromText for f32 {
