@@ -115,7 +115,11 @@ impl DataSet {
             files
                 .iter()
                 .zip(infos)
-                .map(|(file, info)| values::read_pb(file, info.r#type.as_ref().unwrap_or(&TypeProto::default())))
+                .map(|(file, info)| {
+                    let value = values::read_pb(file, info.r#type.as_ref().unwrap_or(&TypeProto::default()));
+                    let folder = file.parent().map_or_else(String::new, |p| format!("{}/", p.display()));
+                    value.map_err(|e| format!("broken case: {}: {}", self.name, e.strip_prefix(&folder).unwrap_or(&e)))
+                })
                 .collect()
         };
         let outputs: Vec<&ValueInfoProto> = graph.output.iter().collect();
