@@ -16,6 +16,11 @@
 use crate::element::Bool;
 use crate::error::Fault;
 
+/// An input as its parameter wants it: the view itself, or `Some` of it.
+pub fn operand<V, P: From<V>>(view: V) -> P {
+    view.into()
+}
+
 /// An attribute of a node.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[allow(missing_docs)] // ONNX's kinds.

@@ -46,7 +46,7 @@ impl Emitter<'_> {
                 let boolean = boolean(view);
                 let elements = self.read(*view, carving);
                 let elements = if boolean { quote!(#runtime::view::bools_out(#elements)?) } else { elements };
-                quote!(#runtime::view::View::new(#elements, [#(#dims),*])?.into())
+                quote!(#runtime::custom::operand(#runtime::view::View::new(#elements, [#(#dims),*])?))
             }
             Arg::Out { view, .. } => {
                 let boolean = boolean(view);
