@@ -97,7 +97,7 @@ pub enum RunError {
         input: &'static str,
         /// Which axis, from 0.
         axis: usize,
-        /// What was expected, in the model's terms, such as `3`, `batch` or `batch + 1`.
+        /// What was expected, in the model's terms, such as `3`, `batch` or `batch + 1`; empty for a size that is fixed.
         expected: &'static str,
         /// The value expected in this run.
         expected_value: i64,
@@ -128,11 +128,9 @@ impl fmt::Display for RunError {
             }
             Self::InputType { input, expected } => write!(f, "input `{input}` must be {expected}"),
             Self::InputDim { input, axis, expected, expected_value, got } => {
-                write!(f, "input `{input}`: dimension {axis} is {got}, the model needs {expected}")?;
-                if expected.parse::<i64>().is_err() {
-                    write!(f, ", here {expected_value}")?;
-                }
-                Ok(())
+                write!(f, "input `{input}`: dimension {axis} is {got}, the model needs ")?;
+                let fixed = expected.is_empty() || expected.parse::<i64>().is_ok();
+                if fixed { write!(f, "{expected_value}") } else { write!(f, "{expected}, here {expected_value}") }
             }
             Self::Requirement { what, node } => write!(f, "node `{node}` needs {what}, which these inputs do not give"),
             Self::Node { node, fault } => write!(f, "node `{node}`: {fault}"),

@@ -45,7 +45,7 @@ fn tensor<'v>(value: &'v Value, port: &'static Port) -> Result<&'v Tensor, RunEr
             && n != got
         {
             let expected_value = i64::try_from(n).unwrap_or(i64::MAX);
-            return Err(RunError::InputDim { input: port.name, axis, expected: "the fixed size", expected_value, got });
+            return Err(RunError::InputDim { input: port.name, axis, expected: "", expected_value, got });
         }
     }
     Ok(tensor)

@@ -40,7 +40,7 @@ fn errors_say_what_is_missing() {
     let cases = [
         ("net (float[2] x) => (float[2] y) { y = my.domain.Foo (x) }", &[][..], "the operator my.domain:Foo"),
         (
-            "net (float[2] x) => (float[2] y) { h = my.domain.Foo (x) y = Relu (h) }",
+            "net (float[2] x) => (float[2] y) { h = my.domain.Foo (x) y = ReduceSum <keepdims = 0> (h) }",
             &foo,
             "does not declare the dtype and the rank of output 0",
         ),

@@ -30,6 +30,7 @@ fn pages_say_the_same_of_native_code() {
         std::fs::write(&input, wire::encode(&run.inputs)).unwrap();
         let got = match worker.run(*model, &input, &output) {
             Answer::Ok { differs: false, .. } => run.show(&wire::decode(&std::fs::read(&output).unwrap()).unwrap()),
+            Answer::Fault(message) => message,
             other => format!("{other:?}"),
         };
         if got != run.expected {

@@ -28,7 +28,7 @@ impl Models {
         let shared = std::env::var_os("ONNXC_MODELS").map_or_else(|| data::root().join("../shared/models"), PathBuf::from);
         let mut cases = discover(self.folder.as_deref().unwrap_or(&shared), Rule::MODELS)?;
         if self.folder.is_none() {
-            tolerances::loosen(&mut cases, &data::root().join("tests/conformance/models_tolerances.txt"))?;
+            tolerances::loosen(&mut cases, &data::root().join("tests/conformance/models_tolerances.txt"), true)?;
         }
         self.trial.run(Suite {
             cases,

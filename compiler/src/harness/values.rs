@@ -61,8 +61,14 @@ pub fn read_pb(path: &Path, ty: &TypeProto) -> Result<Value, String> {
 pub fn decode(bytes: Bytes, ty: &TypeProto, files: &mut ExternalFiles) -> Result<Value, String> {
     let limits = Limits::default();
     match &ty.value {
-        Some(TypeKind::Tensor(_)) | None => {
-            tensor(onnxc_proto::decode_tensor(bytes, &limits).map_err(|e| e.to_string())?, files).map(Value::Tensor)
+        declared @ (Some(TypeKind::Tensor(_)) | None) => {
+            let mut proto = onnxc_proto::decode_tensor(bytes, &limits).map_err(|e| e.to_string())?;
+            // numpy has no bfloat16: the test cases of releases up to 1.18 store its bits as uint16.
+            let is_bfloat16 = matches!(declared, Some(TypeKind::Tensor(t)) if t.elem_type == DataType::Bfloat16 as i32);
+            if is_bfloat16 && proto.data_type == DataType::Uint16 as i32 {
+                proto.data_type = DataType::Bfloat16 as i32;
+            }
+            tensor(proto, files).map(Value::Tensor)
         }
         Some(TypeKind::Sequence(_)) => sequence(onnxc_proto::decode_sequence(bytes, &limits).map_err(|e| e.to_string())?, files),
         Some(TypeKind::Optional(_)) => optional(onnxc_proto::decode_optional(bytes, &limits).map_err(|e| e.to_string())?, files),

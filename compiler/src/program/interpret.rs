@@ -97,11 +97,11 @@ impl Machine<'_> {
             for (axis, (&dim, &got)) in shape.iter().zip(given.shape()).enumerate() {
                 let expected = self.value(dim);
                 if expected != got as i64 {
-                    let message = format!(
-                        "input `{}`: dimension {axis} is {got}, the model needs {} = {expected}",
-                        port.name,
-                        self.program.dims.show(dim)
-                    );
+                    let needed = match self.program.dims.value(dim) {
+                        Some(size) => size.to_string(),
+                        None => format!("{}, here {expected}", self.program.dims.show(dim)),
+                    };
+                    let message = format!("input `{}`: dimension {axis} is {got}, the model needs {needed}", port.name);
                     return Err(InterpretError::Input(message));
                 }
             }
