@@ -114,7 +114,7 @@ pub struct Interpreted {
 pub fn interpret(model: &ModelProto, folder: &Path, inputs: &[Vec<Value>]) -> Result<Interpreted, Failure> {
     guarded(|| {
         let program = program(model, folder)?;
-        let run = |inputs: &Vec<Value>| interpret::run(&program, inputs, FUEL).map_err(|e| Failure::error(format!("interpreter: {e}")));
+        let run = |inputs: &Vec<Value>| interpret::run(&program, inputs, FUEL).map_err(|e| Failure::error(format!("run: {e}")));
         let outputs = inputs.iter().map(run).collect::<Result<_, _>>()?;
         Ok(Interpreted { outputs, complete: program.inputs.is_empty() && only_copies(&program) })
     })

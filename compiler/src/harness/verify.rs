@@ -290,7 +290,7 @@ fn run_case(
                 let rule = if random::is_random(&model, std::slice::from_ref(&data)) { Rule::Shapes } else { case.rule };
                 let inputs: Vec<Value> = part.inputs.iter().map(|&i| data.inputs[i].clone()).collect();
                 let run = run_set(worker, index, &part.name, &inputs, settings);
-                let (results, micros) = run.map_err(|message| Failure::error(format!("{}: {message}", case.sets[set].name)))?;
+                let (results, micros) = run.map_err(|message| Failure::error(format!("run: {}: {message}", case.sets[set].name)))?;
                 seconds += micros as f64 * 1e-6;
                 for outputs in results {
                     let found =
