@@ -61,16 +61,13 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
         None => default_scale(cx, q, q_heads)?,
     };
     let op = Attention {
-        q_heads,
-        kv_heads,
         scale,
         softcap: cx.float("softcap", 0.0)?,
         causal: cx.flag("is_causal", false)?,
         left: cx.int("left_window_size", -1)?,
         right: cx.int("right_window_size", -1)?,
         scores: cx.int("qk_matmul_output_mode", 0)?,
-        by_position: [false; 4],
-        blind_is_nan: false,
+        ..Attention::of_heads(q_heads, kv_heads)
     };
     if !(0..4).contains(&op.scores) {
         return Err(OpError::invalid(format!("qk_matmul_output_mode is {}", op.scores)));
@@ -187,6 +184,22 @@ fn mask_strides(dims: &Dims, mask: &[Dim], full: [Dim; 4]) -> ([Dim; 4], Dim) {
 }
 
 impl Attention {
+    /// Attention between so many heads (of operands of rank 3), scaled as usual, in which every query sees every key.
+    pub fn of_heads(q_heads: Option<i64>, kv_heads: Option<i64>) -> Self {
+        Self {
+            q_heads,
+            kv_heads,
+            scale: None,
+            softcap: 0.0,
+            causal: false,
+            left: -1,
+            right: -1,
+            scores: 0,
+            by_position: [false; 4],
+            blind_is_nan: false,
+        }
+    }
+
     fn check_mask(&self, cx: &mut Infer<'_>, full: [Dim; 4]) -> Result<(), OpError> {
         let mask = cx.shape(3)?;
         if mask.len() > 4 {

@@ -54,16 +54,11 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let scale = cx.opt_float("scale")?.filter(|&s| s != 0.0);
     let window = cx.int("local_window_size", -1)?;
     let op = Attention {
-        q_heads: Some(heads),
-        kv_heads: Some(kv_heads),
         scale,
         softcap: cx.float("softcap", 0.0)?,
         causal: true,
         left: if window > 0 { window - 1 } else { -1 },
-        right: -1,
-        scores: 0,
-        by_position: [false; 4],
-        blind_is_nan: false,
+        ..Attention::of_heads(Some(heads), Some(kv_heads))
     };
     let mask = cx.opt_input(10)?;
     let y = cx.add_n(op, &[Some(q), Some(cache[0]), Some(cache[1]), mask, Some(past.filled), None])?[0];

@@ -35,16 +35,9 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
         }
     }
     let op = Attention {
-        q_heads: Some(heads),
-        kv_heads: Some(heads),
         scale: cx.opt_float("scale")?.filter(|&s| s != 0.0),
-        softcap: 0.0,
         causal: cx.flag("unidirectional", false)?,
-        left: -1,
-        right: -1,
-        scores: 0,
-        by_position: [false; 4],
-        blind_is_nan: false,
+        ..Attention::of_heads(Some(heads), Some(heads))
     };
     let mask = cx.opt_input(5)?;
     let y = cx.add_n(op, &[Some(q), Some(k), Some(v), mask, None, past[0]])?[0];

@@ -84,16 +84,9 @@ fn attend(cx: &mut Parse<'_>, parts: &Parts) -> Result<Vec<ValueId>, OpError> {
     }
     let mask = mask(cx, parts, joined[0])?;
     let op = Attention {
-        q_heads: Some(heads),
-        kv_heads: Some(heads),
         scale: cx.opt_float("scale")?.filter(|&s| s != 0.0),
-        softcap: 0.0,
         causal: cx.flag("unidirectional", false)?,
-        left: -1,
-        right: -1,
-        scores: 0,
-        by_position: [false; 4],
-        blind_is_nan: false,
+        ..Attention::of_heads(Some(heads), Some(heads))
     };
     let y = cx.add_n(op, &[Some(q), Some(joined[0]), Some(joined[1]), mask, None, halves.first().copied()])?[0];
     if !cx.wants(1) {

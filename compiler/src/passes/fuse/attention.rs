@@ -137,18 +137,7 @@ fn attention(place: &mut Place<'_>, mask: Option<ValueId>, blind_is_nan: bool) -
     let scale = scale * q.scale * k.scale;
     let heads = (rank == 3).then_some(1);
     let by_position = [q.by_position, k.by_position, v.by_position, false];
-    let op = Attention {
-        q_heads: heads,
-        kv_heads: heads,
-        scale: Some(scale),
-        softcap: 0.0,
-        causal: false,
-        left: -1,
-        right: -1,
-        scores: 0,
-        by_position,
-        blind_is_nan,
-    };
+    let op = Attention { scale: Some(scale), by_position, blind_is_nan, ..Attention::of_heads(heads, heads) };
     let mut inputs = vec![q.value, k.value, v.value];
     if let Some(mask) = mask {
         // Without heads a mask of rank 3 has the batch first.
