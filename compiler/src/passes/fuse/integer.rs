@@ -19,6 +19,7 @@ use crate::ops::quant::rescale::Rescale;
 use crate::ops::shape::transpose::Transpose;
 use crate::passes::peephole::{Site, apply};
 use crate::program::formula::Unary as F;
+use std::ops::Range;
 
 /// See the module's documentation.
 pub fn run(graph: &Graph) -> Result<Graph, NodeError> {
@@ -59,6 +60,16 @@ fn rescaled(site: &mut Site<'_>, sums: impl Into<Op>, x: &Operand, w: &Operand, 
     site.replace_n(Rescale { axis, relu: false, dtype: DType::F32 }, &[Some(sums), Some(factors), bias], Some(&x.origin)).map(Some)
 }
 
+/// The most products whose sum cannot leave i32, whatever the operands and zero points: the f32 that the model asks for would not wrap.
+const MAX_TERMS: i64 = i32::MAX as i64 / (255 * 255);
+
+/// Whether sums over those axes of the right operand fit an i32.
+fn sums_fit(site: &Site<'_>, w: &Operand, axes: Range<usize>) -> bool {
+    let Some(shape) = site.shape(w.x) else { return false };
+    let terms = shape.get(axes).unwrap_or_default().iter().try_fold(1i64, |n, &d| n.checked_mul(site.new.dims.value(d)?));
+    terms.is_some_and(|n| n <= MAX_TERMS)
+}
+
 fn conv(site: &mut Site<'_>) -> Result<Option<Vec<ValueId>>, NodeError> {
     let Op::Conv(conv) = &site.node.op else { return Ok(None) };
     if conv.residual || conv.channels_last || !conv.epilogue.is_none() || conv.window.kernel.len() > 3 {
@@ -67,7 +78,8 @@ fn conv(site: &mut Site<'_>) -> Result<Option<Vec<ValueId>>, NodeError> {
     let op = IntegerConv { window: conv.window.clone(), group: conv.group, channels_last: false };
     let (Some(x), Some(w)) = (operand(site, 0), operand(site, 1)) else { return Ok(None) };
     let by_filter = matches!(w.granularity, Granularity::Tensor | Granularity::Axis { axis: 0 });
-    if x.granularity != Granularity::Tensor || !by_filter || depthwise(site, &op, w.x) {
+    if x.granularity != Granularity::Tensor || !by_filter || depthwise(site, &op, w.x) || !sums_fit(site, &w, 1..op.window.kernel.len() + 2)
+    {
         return Ok(None);
     }
     rescaled(site, op, &x, &w, 1)
@@ -83,10 +95,11 @@ fn matmul(site: &mut Site<'_>) -> Result<Option<Vec<ValueId>>, NodeError> {
         return Ok(None);
     };
     let (Some(a), Some(mut b)) = (operand(site, 0), operand(site, 1)) else { return Ok(None) };
-    let column = usize::from(!transpose_b);
+    let (column, row) = (usize::from(!transpose_b), usize::from(transpose_b));
     let by_column = b.granularity == Granularity::Tensor || b.granularity == Granularity::Axis { axis: column };
     let ranks = [a.x, b.x].map(|v| site.shape(v).map_or(0, |s| s.len()));
-    if a.granularity != Granularity::Tensor || !by_column || !epilogue.is_none() || ranks[0] < 2 || ranks[1] != 2 {
+    let plain = epilogue.is_none() && ranks[0] >= 2 && ranks[1] == 2;
+    if a.granularity != Granularity::Tensor || !by_column || !plain || !sums_fit(site, &b, row..row + 1) {
         return Ok(None);
     }
     if transpose_b {
@@ -102,14 +115,13 @@ fn scaled(site: &mut Site<'_>) -> Result<Option<Vec<ValueId>>, NodeError> {
         let (Some(value), Some(factors)) = (site.input(i), site.input(other)) else { continue };
         let Some(cast) = site.producer(value).filter(|n| matches!(n.op, Op::Cast(Cast { to: DType::F32, .. }))) else { continue };
         let Some(sums) = cast.inputs.first().copied().flatten() else { continue };
-        let axis = match site.producer(sums).map(|n| &n.op) {
-            Some(Op::IntegerMatMul(_)) => -1,
-            Some(Op::IntegerConv(_)) => 1,
+        let (Some(shape), Some(own), Some(producer)) = (site.shape(sums), site.shape(factors), site.producer(sums)) else { continue };
+        let axis = match producer.op {
+            Op::IntegerMatMul(_) => shape.len().saturating_sub(1),
+            Op::IntegerConv(_) => 1,
             _ => continue,
         };
-        let Some(origin) = site.producer(sums).map(|n| n.origin.clone()) else { continue };
-        let (Some(shape), Some(own)) = (site.shape(sums), site.shape(factors)) else { continue };
-        let axis = if axis < 0 { shape.len().wrapping_sub(1) } else { 1 };
+        let origin = producer.origin.clone();
         let (Some(lead), Some(&lines)) = (shape.len().checked_sub(own.len()), shape.get(axis)) else { continue };
         let one = site.new.dims.int(1);
         let fits = own.iter().enumerate().all(|(j, &d)| d == one || (j + lead == axis && d == lines));
