@@ -1,9 +1,9 @@
 //! The last step of quantised products: i32 sums to the dtype of the result.
 
 use super::quantize::Quantized;
+use super::rescale::{Store, Sums, lines};
 use crate::cx::Cx;
 use crate::error::Fault;
-use crate::simd::{Simd, WithSimd, dispatch};
 
 /// The factors of [`requantize_lines`]: `out[r] = row_scale[r] * column_scale / out_scale[r]`, where one value counts for all.
 pub fn requantize_factors(out: &mut [f32], row_scale: &[f32], column_scale: &[f32], out_scale: &[f32]) -> Result<(), Fault> {
@@ -28,59 +28,21 @@ pub fn requantize_lines<T: Quantized>(
     zero: Option<&[T]>,
     columns: usize,
 ) -> Result<(), Fault> {
-    let image = factors.len().saturating_mul(columns);
-    let fits = out.len() == acc.len()
-        && (acc.is_empty() || (image > 0 && acc.len().is_multiple_of(image)))
-        && bias.is_none_or(|b| b.len() == factors.len())
-        && zero.is_none_or(|z| z.len() == 1);
-    if !fits {
-        return Err(Fault::Internal { what: "requantisation: lengths" });
-    }
-    if !acc.is_empty() {
-        dispatch(cx, Lines { out, acc, bias, factors, zero: zero.map_or(T::default(), |z| z[0]), columns });
-    }
-    Ok(())
+    let (None | Some([_])) = zero else { return Err(Fault::Internal { what: "requantisation: one zero point" }) };
+    let sums = Sums { acc, factors, bias, rows: factors.len(), columns, low: f32::NEG_INFINITY };
+    lines(cx, out, sums, Rounded { zero: zero.map_or(T::default(), |z| z[0]) })
 }
 
-struct Lines<'a, T> {
-    out: &'a mut [T],
-    acc: &'a [i32],
-    bias: Option<&'a [i32]>,
-    factors: &'a [f32],
+/// A real number in units of the result's scale.
+#[derive(Clone, Copy)]
+struct Rounded<T> {
     zero: T,
-    columns: usize,
 }
 
-impl<T: Quantized> WithSimd for Lines<'_, T> {
-    type Output = ();
+impl<T: Quantized> Store<T> for Rounded<T> {
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Self { out, acc, bias, factors, zero, columns } = self;
-        let rows = factors.len();
-        if columns == 1 {
-            for (out, acc) in out.chunks_exact_mut(rows).zip(acc.chunks_exact(rows)) {
-                match bias {
-                    Some(bias) => {
-                        for (((y, a), b), f) in out.iter_mut().zip(acc).zip(bias).zip(factors) {
-                            *y = T::quantize(a.wrapping_add(*b) as f32 * f, zero, true);
-                        }
-                    }
-                    None => {
-                        for ((y, a), f) in out.iter_mut().zip(acc).zip(factors) {
-                            *y = T::quantize(*a as f32 * f, zero, true);
-                        }
-                    }
-                }
-            }
-            return;
-        }
-        for (line, (out, acc)) in out.chunks_exact_mut(columns).zip(acc.chunks_exact(columns)).enumerate() {
-            let row = line % rows;
-            let (factor, bias) = (factors[row], bias.map_or(0, |b| b[row]));
-            for (y, a) in out.iter_mut().zip(acc) {
-                *y = T::quantize(a.wrapping_add(bias) as f32 * factor, zero, true);
-            }
-        }
+    fn make(self, y: f32) -> T {
+        T::quantize(y, self.zero, true)
     }
 }
 

@@ -1,4 +1,4 @@
-//! i32 sums of quantised products as real numbers, or quantised again at once.
+//! i32 sums of quantised products as real numbers, or quantised again at once; the loop is [`requantize_lines`](super::requantize::requantize_lines)'s too.
 
 use super::quantize::Quantized;
 use crate::cx::Cx;
@@ -38,7 +38,7 @@ pub fn rescale_quantized<T: Quantized>(
 }
 
 /// What a real number becomes.
-trait Store<T>: Copy {
+pub(super) trait Store<T>: Copy {
     fn make(self, y: f32) -> T;
 }
 
@@ -65,17 +65,39 @@ impl<T: Quantized> Store<T> for Quantised<T> {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Sums<'a> {
-    acc: &'a [i32],
-    factors: &'a [f32],
-    bias: Option<&'a [f32]>,
-    rows: usize,
-    columns: usize,
-    low: f32,
+/// A bias: of the sums (i32, wrapping), or of the real numbers.
+pub(super) trait Bias: Copy + Default {
+    /// The real number of a sum.
+    fn real(self, acc: i32, factor: f32) -> f32;
 }
 
-fn lines<T, S: Store<T>>(cx: Cx, out: &mut [T], sums: Sums<'_>, store: S) -> Result<(), Fault> {
+impl Bias for f32 {
+    #[inline(always)]
+    fn real(self, acc: i32, factor: f32) -> f32 {
+        acc as f32 * factor + self
+    }
+}
+
+impl Bias for i32 {
+    #[inline(always)]
+    fn real(self, acc: i32, factor: f32) -> f32 {
+        acc.wrapping_add(self) as f32 * factor
+    }
+}
+
+/// Sums over `outer, rows, columns`; factors and biases (none: 0) are one, or one a row. No result is below `low`.
+#[derive(Clone, Copy)]
+pub(super) struct Sums<'a, B> {
+    pub acc: &'a [i32],
+    pub factors: &'a [f32],
+    pub bias: Option<&'a [B]>,
+    pub rows: usize,
+    pub columns: usize,
+    pub low: f32,
+}
+
+/// Stores what each sum becomes.
+pub(super) fn lines<T, B: Bias, S: Store<T>>(cx: Cx, out: &mut [T], sums: Sums<'_, B>, store: S) -> Result<(), Fault> {
     let Sums { acc, factors, bias, rows, columns, .. } = sums;
     let image = rows.saturating_mul(columns);
     let fits = out.len() == acc.len()
@@ -91,13 +113,13 @@ fn lines<T, S: Store<T>>(cx: Cx, out: &mut [T], sums: Sums<'_>, store: S) -> Res
     Ok(())
 }
 
-struct Lines<'a, T, S> {
+struct Lines<'a, T, B, S> {
     out: &'a mut [T],
-    sums: Sums<'a>,
+    sums: Sums<'a, B>,
     store: S,
 }
 
-impl<T, S: Store<T>> WithSimd for Lines<'_, T, S> {
+impl<T, B: Bias, S: Store<T>> WithSimd for Lines<'_, T, B, S> {
     type Output = ();
     #[inline(always)]
     fn with_simd<V: Simd>(self, _: V) {
@@ -106,9 +128,9 @@ impl<T, S: Store<T>> WithSimd for Lines<'_, T, S> {
             for (line, (out, acc)) in out.chunks_exact_mut(columns).zip(acc.chunks_exact(columns)).enumerate() {
                 let row = line % rows;
                 let factor = factors[if factors.len() == 1 { 0 } else { row }];
-                let bias = bias.map_or(0.0, |b| b[if b.len() == 1 { 0 } else { row }]);
+                let bias = bias.map_or(B::default(), |b| b[if b.len() == 1 { 0 } else { row }]);
                 for (y, a) in out.iter_mut().zip(acc) {
-                    *y = store.make(at_least(*a as f32 * factor + bias, low));
+                    *y = store.make(at_least(bias.real(*a, factor), low));
                 }
             }
             return;
@@ -117,25 +139,25 @@ impl<T, S: Store<T>> WithSimd for Lines<'_, T, S> {
         for (out, acc) in out.chunks_exact_mut(rows).zip(acc.chunks_exact(rows)) {
             match (factors, bias) {
                 (&[factor], None | Some([_])) => {
-                    let bias = bias.map_or(0.0, |b| b[0]);
+                    let bias = bias.map_or(B::default(), |b| b[0]);
                     for (y, a) in out.iter_mut().zip(acc) {
-                        *y = store.make(at_least(*a as f32 * factor + bias, low));
+                        *y = store.make(at_least(bias.real(*a, factor), low));
                     }
                 }
                 (&[factor], Some(bias)) => {
                     for ((y, a), b) in out.iter_mut().zip(acc).zip(bias) {
-                        *y = store.make(at_least(*a as f32 * factor + b, low));
+                        *y = store.make(at_least(b.real(*a, factor), low));
                     }
                 }
                 (factors, None | Some([_])) => {
-                    let bias = bias.map_or(0.0, |b| b[0]);
+                    let bias = bias.map_or(B::default(), |b| b[0]);
                     for ((y, a), f) in out.iter_mut().zip(acc).zip(factors) {
-                        *y = store.make(at_least(*a as f32 * f + bias, low));
+                        *y = store.make(at_least(bias.real(*a, *f), low));
                     }
                 }
                 (factors, Some(bias)) => {
                     for (((y, a), f), b) in out.iter_mut().zip(acc).zip(factors).zip(bias) {
-                        *y = store.make(at_least(*a as f32 * f + b, low));
+                        *y = store.make(at_least(b.real(*a, *f), low));
                     }
                 }
             }

@@ -12,9 +12,16 @@ use crate::cx::Cx;
 use crate::error::Fault;
 
 /// An 8-bit operand.
-pub trait Byte: Copy + Into<i16> {}
-impl Byte for u8 {}
-impl Byte for i8 {}
+pub trait Byte: Copy + Ord + Into<i16> {
+    /// The least number.
+    const LEAST: Self;
+}
+impl Byte for u8 {
+    const LEAST: Self = u8::MIN;
+}
+impl Byte for i8 {
+    const LEAST: Self = i8::MIN;
+}
 
 /// A zero point for each line of an operand: none, one for all, or one a line.
 fn zero_at<T: Byte>(zeros: Option<&[T]>, line: usize) -> i16 {

@@ -4,6 +4,7 @@ use crate::cx::Cx;
 use crate::error::Fault;
 use crate::kernels::conv::Geometry;
 use crate::kernels::gemm::promise;
+use crate::kernels::integer::Byte;
 use crate::simd::{Simd, WithSimd, dispatch};
 
 /// The greatest element of each window, channels last; padding does not count, and a window of nothing but padding gives the least number.
@@ -14,20 +15,6 @@ pub fn max_pool_bytes<T: Byte>(cx: Cx, y: &mut [T], x: &[T], g: Geometry) -> Res
         dispatch(cx, Windows { y, x, g });
     }
     Ok(())
-}
-
-/// The types that [`max_pool_bytes`] is for.
-pub trait Byte: Copy + Ord {
-    /// The least number.
-    const LEAST: Self;
-}
-
-impl Byte for u8 {
-    const LEAST: Self = u8::MIN;
-}
-
-impl Byte for i8 {
-    const LEAST: Self = i8::MIN;
 }
 
 struct Windows<'a, T> {
