@@ -31,6 +31,72 @@ pub struct Map {
     pub values: Tensor,
 }
 
+/// The type of a map's keys: `i64` or `String`.
+pub trait MapKey: PartialEq + Sized {
+    /// The keys, if they are of this type.
+    fn keys(map: &Map) -> Option<&[Self]>;
+}
+impl MapKey for i64 {
+    fn keys(map: &Map) -> Option<&[Self]> {
+        map.keys.as_slice()
+    }
+}
+impl MapKey for String {
+    fn keys(map: &Map) -> Option<&[Self]> {
+        map.keys.as_strings()
+    }
+}
+
+/// A map whose types are known: what ZipMap gives for a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MapView<'a, K, V> {
+    keys: &'a [K],
+    values: &'a [V],
+}
+
+impl<'a, K: MapKey, V: Element> MapView<'a, K, V> {
+    /// A view of a map; empty if it is of other types.
+    pub fn new(map: &'a Map) -> Self {
+        let (keys, values) = (K::keys(map).unwrap_or_default(), map.values.as_slice().unwrap_or_default());
+        if keys.len() == values.len() { Self { keys, values } } else { Self { keys: &[], values: &[] } }
+    }
+
+    /// A view of an item of a sequence of maps; empty if it is anything else.
+    pub fn of_item(sequence: &'a Value, item: usize) -> Self {
+        match sequence {
+            Value::Sequence(items) => match items.get(item) {
+                Some(Value::Map(map)) => Self::new(map),
+                _ => Self { keys: &[], values: &[] },
+            },
+            _ => Self { keys: &[], values: &[] },
+        }
+    }
+
+    /// The keys.
+    pub fn keys(&self) -> &'a [K] {
+        self.keys
+    }
+
+    /// The values, in the order of the keys.
+    pub fn values(&self) -> &'a [V] {
+        self.values
+    }
+
+    /// The value of a key.
+    pub fn get<Q: PartialEq + ?Sized>(&self, key: &Q) -> Option<V>
+    where
+        K: core::borrow::Borrow<Q>,
+    {
+        let place = self.keys.iter().position(|k| k.borrow() == key)?;
+        self.values.get(place).copied()
+    }
+
+    /// Keys with their values.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a K, V)> + use<'a, K, V> {
+        self.keys.iter().zip(self.values.iter().copied())
+    }
+}
+
 /// A tensor: dtype, shape and row-major elements. Plain elements are aligned to 64 bytes.
 #[derive(Clone)]
 pub struct Tensor {

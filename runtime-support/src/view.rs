@@ -42,6 +42,14 @@ impl<'a, T, const RANK: usize> View<'a, T, RANK> {
         self.shape
     }
 
+    /// The elements whose first index is `i`; none if it is out of range, or there is no first index.
+    #[inline]
+    pub fn row(&self, i: usize) -> &'a [T] {
+        let Some(&rows) = self.shape.first() else { return &[] };
+        let len = self.data.len().checked_div(rows).unwrap_or(0);
+        if i < rows { self.data.get(i * len..(i + 1) * len).unwrap_or_default() } else { &[] }
+    }
+
     /// The element at an index, unless it is out of range.
     #[inline]
     pub fn get(&self, index: [usize; RANK]) -> Option<&'a T> {
@@ -102,6 +110,9 @@ mod tests {
         let v = View::new(&data, [2, 3]).unwrap();
         assert_eq!(v.get([1, 2]), Some(&6));
         assert_eq!(v.get([2, 0]), None);
+        assert_eq!((v.row(1), v.row(2)), (&[4, 5, 6][..], &[][..]));
+        assert!(View::new(&data[..0], [0, 3]).unwrap().row(0).is_empty());
+        assert!(View::new(&data[..1], []).unwrap().row(0).is_empty());
         assert_eq!(View::new(&data, [2, 2]), Err(Fault::Dim { expected: 4, got: 6 }));
         assert!(View::new(&data, [usize::MAX, 2]).is_err());
         assert_eq!(View::new(&data[..1], []).unwrap().get([]), Some(&1));

@@ -77,7 +77,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("memory", &["Both", "In", "InObject", "Out", "OutObject"]),
     ("session", &["Session"]),
     ("simd", &["Simd"]),
-    ("value", &["Value"]),
+    ("value", &["MapView", "Value"]),
     ("view", &["View", "array", "bools_in", "bools_out", "part", "truth"]),
     ("weights", &["Blob"]),
 ];

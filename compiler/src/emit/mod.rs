@@ -17,6 +17,7 @@ mod profile;
 mod session;
 mod state;
 mod steps;
+mod table;
 mod views;
 mod weights;
 
@@ -136,6 +137,9 @@ const RESERVED: &[&str] = &[
     "Math",
     "Blob",
     "Session",
+    "Row",
+    "Prediction",
+    "MapView",
     "kernels",
     "dims",
     "door",
@@ -189,6 +193,7 @@ pub fn emit(program: &Program, memory: &Placement, options: &EmitOptions) -> Emi
     let session = emitter.session_item();
     let inputs = emitter.inputs_item();
     let dims = emitter.dims_item();
+    let table = emitter.table_items();
     let weight_bytes = emitter.weight_bytes();
     let meta = emitter.meta_item(weight_bytes);
     let (blob, blob_item) = emitter.blob();
@@ -200,6 +205,7 @@ pub fn emit(program: &Program, memory: &Placement, options: &EmitOptions) -> Emi
         model,
         session,
         outputs,
+        table,
         inputs,
         dims,
         functions,
