@@ -109,6 +109,11 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `p` is valid for writing `LANES` elements.
     unsafe fn store_ptr(self, p: *mut f32, v: Self::F32);
+    /// Asks for the cache line at `p`, which may be any address, to be brought near; does nothing where there is no such instruction.
+    #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        let _ = p;
+    }
     /// Reads `n` (at most `LANES`) elements; the other lanes are 0.
     /// # Safety
     /// `p` is valid for reading `n` elements, `n <= LANES`.

@@ -249,6 +249,8 @@ unsafe fn run<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(
                             rows: table.as_ptr(),
                             segments: &lengths[..segment_count],
                             b,
+                            next: if column % PANEL == 0 { b.wrapping_add(NV * S::LANES) } else { b.wrapping_add(depth * PANEL - column % PANEL) },
+                            next_step: PANEL,
                             c: t.c.add(row * t.c_row + column),
                             c_row: t.c_row,
                             at: (row, column),
@@ -282,6 +284,8 @@ unsafe fn run<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(
 unsafe fn tiles<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(s: S, mut place: Place<'_, '_>, count: usize) {
     let number = count.div_ceil(MR);
     let (height, taller) = (count / number, count % number);
+    let depth: usize = place.segments.iter().sum();
+    place.next_step = PANEL / number;
     let mut sums = MaybeUninit::<Sums>::uninit();
     let sums = sums.as_mut_ptr().cast::<f32>();
     let mut done = 0;
@@ -310,6 +314,7 @@ unsafe fn tiles<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(s: S, 
             }
             place.rows = place.rows.add(height * place.segments.len());
             place.c = place.c.add(height * place.c_row);
+            place.next = place.next.wrapping_add(depth * place.next_step);
         }
         place.at.0 += height;
         done += height;

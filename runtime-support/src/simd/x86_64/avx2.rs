@@ -85,6 +85,12 @@ unsafe impl Simd for Avx2 {
             }
         }
     }
+    #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        // SAFETY: every x86-64 CPU has the instruction, and it never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+
     words! {
         splat(x: f32) -> F = _mm256_set1_ps(x);
         add(a: F, b: F) -> F = _mm256_add_ps(a, b);

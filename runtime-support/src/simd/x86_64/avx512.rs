@@ -41,6 +41,12 @@ unsafe impl Simd for Avx512 {
         load_f16_ptr(p: *const u16) -> F = _mm512_cvtph_ps(_mm256_loadu_si256(p.cast()));
         store_f16_ptr(p: *mut u16, v: F) = _mm256_storeu_si256(p.cast(), _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v));
     }
+    #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        // SAFETY: every x86-64 CPU has the instruction, and it never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+
     words! {
         splat(x: f32) -> F = _mm512_set1_ps(x);
         add(a: F, b: F) -> F = _mm512_add_ps(a, b);
