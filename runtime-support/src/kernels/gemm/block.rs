@@ -240,8 +240,12 @@ unsafe fn run<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(
                 *length = segment.len;
             }
             let finish = (end == depth).then_some(t.finish);
+            let after = if end == depth { (last, 0) } else { (first, end) };
             for panel in first..last {
-                for column in (panel * PANEL..t.n.min((panel + 1) * PANEL)).step_by(NV * S::LANES) {
+                let (next_panel, next_at) = if panel + 1 < last { (panel + 1, at) } else { after };
+                let next = t.b.wrapping_add((next_panel * depth + next_at) * PANEL);
+                let end_column = t.n.min((panel + 1) * PANEL);
+                for column in (panel * PANEL..end_column).step_by(NV * S::LANES) {
                     // SAFETY: the table holds the block's rows; panel and column exist.
                     unsafe {
                         let b = t.b.add((panel * depth + at) * PANEL + column % PANEL);
@@ -249,7 +253,7 @@ unsafe fn run<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(
                             rows: table.as_ptr(),
                             segments: &lengths[..segment_count],
                             b,
-                            next: if column % PANEL == 0 { b.wrapping_add(NV * S::LANES) } else { b.wrapping_add(depth * PANEL - column % PANEL) },
+                            next: if column + NV * S::LANES < end_column { b.wrapping_add(NV * S::LANES) } else { next },
                             next_step: PANEL,
                             c: t.c.add(row * t.c_row + column),
                             c_row: t.c_row,
@@ -270,7 +274,7 @@ unsafe fn run<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(
                     }
                 }
             }
-            (at, first) = if end == depth { (0, last) } else { (end, first) };
+            (first, at) = after;
         }
         row += count;
     }
