@@ -254,7 +254,7 @@ unsafe fn run<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(
                             segments: &lengths[..segment_count],
                             b,
                             next: if column + NV * S::LANES < end_column { b.wrapping_add(NV * S::LANES) } else { next },
-                            next_step: PANEL,
+                            next_every: usize::MAX,
                             c: t.c.add(row * t.c_row + column),
                             c_row: t.c_row,
                             at: (row, column),
@@ -289,7 +289,10 @@ unsafe fn tiles<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(s: S, 
     let number = count.div_ceil(MR);
     let (height, taller) = (count / number, count % number);
     let depth: usize = place.segments.iter().sum();
-    place.next_step = PANEL / number;
+    if number > 1 {
+        // A single tile reads the panel in one stream, which the hardware sees coming.
+        place.next_every = number;
+    }
     let mut sums = MaybeUninit::<Sums>::uninit();
     let sums = sums.as_mut_ptr().cast::<f32>();
     let mut done = 0;
@@ -318,7 +321,7 @@ unsafe fn tiles<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(s: S, 
             }
             place.rows = place.rows.add(height * place.segments.len());
             place.c = place.c.add(height * place.c_row);
-            place.next = place.next.wrapping_add(depth * place.next_step);
+            place.next = place.next.wrapping_add(depth / number * PANEL);
         }
         place.at.0 += height;
         done += height;

@@ -55,8 +55,8 @@ pub(crate) struct Place<'t, 'f> {
     pub b: *const f32,
     /// Where the panel rows are that the tiles after these will need: brought near while these are computed. May be any address.
     pub next: *const f32,
-    /// How far to go there for each element of k, so that the tiles of a block share the work.
-    pub next_step: usize,
+    /// After how many elements of k to ask for the next of those rows: as many as there are tiles, so that they share the work.
+    pub next_every: usize,
     /// The tile's first element of C.
     pub c: *mut f32,
     /// From a row of C to the next.
@@ -108,7 +108,7 @@ pub(crate) unsafe fn tile<S: Simd, A: Arithmetic, const MR: usize, const NV: usi
         }
     }
     let mut b = p.b;
-    let mut next = p.next;
+    let (mut next, mut wait) = (p.next, p.next_every);
     let count = p.segments.len();
     for i in 0..count {
         // SAFETY: the table has a pointer for each row and segment, each pointer `len` elements, and the panel that many rows.
@@ -119,8 +119,11 @@ pub(crate) unsafe fn tile<S: Simd, A: Arithmetic, const MR: usize, const NV: usi
                 rows[r] = *p.rows.add(r * count + i);
             }
             for l in 0..len {
-                s.prefetch(next);
-                next = next.wrapping_add(p.next_step);
+                wait -= 1;
+                if wait == 0 {
+                    s.prefetch(next);
+                    (next, wait) = (next.wrapping_add(PANEL), p.next_every);
+                }
                 let mut columns = [s.zero(); NV];
                 for v in 0..NV {
                     columns[v] = s.load_ptr(b.add(v * S::LANES));
