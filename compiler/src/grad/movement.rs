@@ -60,6 +60,6 @@ pub fn moved(tape: &mut Tape, node: &Node, dy: &[Option<ValueId>]) -> Result<Adj
     }
     let (from, to, axis) = (Tensor::vector(&[1i64]), Tensor::vector(&[i64::MAX]), Tensor::vector(&[0i64]));
     let [from, to, axis] = [from, to, axis].map(|t| tape.constant(t));
-    let sums = tape.add(Slice, &[sums, from, to, axis])?;
+    let sums = tape.add(Slice::default(), &[sums, from, to, axis])?;
     tape.reshape_like(sums, x).map(|dx| vec![Some(dx)])
 }

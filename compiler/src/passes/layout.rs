@@ -15,9 +15,8 @@ pub fn run(graph: &Graph) -> Result<Graph, NodeError> {
     let mut layout = Layout::default();
     graph.rebuild(None, &mut |new, old, id, inputs| {
         let node = &old.nodes[id];
-        let Some(inputs) = inputs.iter().copied().collect::<Option<Vec<_>>>() else { return Ok(None) };
         let names: Vec<_> = node.outputs.iter().map(|&v| old.values[v].name.clone()).collect();
-        layout.node(new, &node.op, &inputs, &node.origin, &names)
+        layout.node(new, &node.op, inputs, &node.origin, &names)
     })
 }
 
@@ -52,7 +51,7 @@ impl Layout {
         &mut self,
         new: &mut Graph,
         op: &Op,
-        inputs: &[ValueId],
+        inputs: &[Option<ValueId>],
         origin: &Origin,
         names: &[std::rc::Rc<str>],
     ) -> Result<Option<Vec<ValueId>>, NodeError> {
@@ -60,12 +59,13 @@ impl Layout {
             return self.shuffled(new, op, inputs, &shuffle, origin, names).map(Some);
         }
         let Some((op, data)) = self.channels_last(new, op, inputs) else { return Ok(None) };
-        let rank = data.iter().filter_map(|&i| new.fact(inputs[i]).shape().map(<[_]>::len)).max().unwrap_or(0);
-        let mut args = Vec::new();
-        for (i, &value) in inputs.iter().enumerate() {
-            args.push(if data.contains(&i) { self.twin(new, value, rank, origin)? } else { value });
+        let rank = data.iter().filter_map(|&i| new.fact(inputs[i]?).shape().map(<[_]>::len)).max().unwrap_or(0);
+        let mut args = inputs.to_vec();
+        for i in data {
+            if let Some(value) = &mut args[i] {
+                *value = self.twin(new, *value, rank, origin)?;
+            }
         }
-        let args: Vec<Option<ValueId>> = args.into_iter().map(Some).collect();
         let results = new.add(op, &args, origin, names, &[])?;
         let mut outputs = Vec::new();
         for last in results {
@@ -82,9 +82,9 @@ impl Layout {
 
     /// Whether a Reshape ends a shuffle of channels, as ShuffleNet has it: `[n, c, …]` as `[n, groups, c / groups, …]`, those two axes swapped,
     /// and back again.
-    fn shuffle(&self, new: &Graph, op: &Op, inputs: &[ValueId]) -> Option<Shuffle> {
+    fn shuffle(&self, new: &Graph, op: &Op, inputs: &[Option<ValueId>]) -> Option<Shuffle> {
         let Op::Reshape(_) = op else { return None };
-        let (swap, _) = new.producer(*inputs.first()?)?;
+        let (swap, _) = new.producer(inputs.first().copied().flatten()?)?;
         let Op::Transpose(Transpose { perm }) = &swap.op else { return None };
         let swaps = perm.len() >= 4 && perm.iter().enumerate().all(|(i, &p)| p == [0, 2, 1].get(i).copied().unwrap_or(i));
         let (split, _) = new.producer(swap.inputs.first().copied().flatten()?)?;
@@ -102,13 +102,12 @@ impl Layout {
         &mut self,
         new: &mut Graph,
         op: &Op,
-        inputs: &[ValueId],
+        inputs: &[Option<ValueId>],
         shuffle: &Shuffle,
         origin: &Origin,
         names: &[std::rc::Rc<str>],
     ) -> Result<Vec<ValueId>, NodeError> {
-        let args: Vec<Option<ValueId>> = inputs.iter().copied().map(Some).collect();
-        let first = new.add(op.clone(), &args, origin, names, &[])?;
+        let first = new.add(op.clone(), inputs, origin, names, &[])?;
         let Shuffle { last, whole, grouped } = shuffle;
         let sizes: Option<Vec<i64>> = new.fact(first[0]).shape().and_then(|s| s.iter().map(|&d| new.dims.value(d)).collect());
         if sizes.as_ref() != Some(whole) {
@@ -128,8 +127,9 @@ impl Layout {
     }
 
     /// The operator on channels-last operands, and which inputs those are.
-    fn channels_last(&self, new: &Graph, op: &Op, inputs: &[ValueId]) -> Option<(Op, Vec<usize>)> {
-        let fact = new.fact(*inputs.first()?);
+    fn channels_last(&self, new: &Graph, op: &Op, inputs: &[Option<ValueId>]) -> Option<(Op, Vec<usize>)> {
+        let x = inputs.first().copied().flatten()?;
+        let fact = new.fact(x);
         let rank = fact.shape()?.len();
         if rank < 3 {
             return self.follow(new, op, inputs);
@@ -155,7 +155,7 @@ impl Layout {
             Op::Pool(pool) if !pool.channels_last && fact.dtype().is_some_and(|d| pool.kind.runs_last(d)) && rank <= 5 => {
                 // Pooling alone is not worth turning the data: it follows what is channels last already.
                 self.last
-                    .contains_key(&inputs[0])
+                    .contains_key(&x)
                     .then(|| (Op::Pool(crate::ops::nn::pool::Pool { channels_last: true, ..pool.clone() }), vec![0]))
             }
             _ => self.follow(new, op, inputs),
@@ -163,18 +163,18 @@ impl Layout {
     }
 
     /// An operator that does not care for the layout follows its operands, if at least one is channels last and the others cost nothing to turn.
-    fn follow(&self, new: &Graph, op: &Op, inputs: &[ValueId]) -> Option<(Op, Vec<usize>)> {
-        let first = inputs.iter().find(|v| self.last.contains_key(v))?;
+    fn follow(&self, new: &Graph, op: &Op, inputs: &[Option<ValueId>]) -> Option<(Op, Vec<usize>)> {
+        let first = inputs.iter().flatten().find(|v| self.last.contains_key(v))?;
         let rank = new.fact(*first).shape()?.len();
         let (op, data) = op.permuted(&to_last(rank), inputs.len())?;
-        let turns = |&i: &usize| {
-            let value = inputs[i];
+        let turns = |value: ValueId| {
             self.last.contains_key(&value) || new.constant(value).is_some_and(|t| t.len() <= 1 << 16 || t.shape.len() == rank)
         };
-        let ranks = |&i: &usize| {
-            new.fact(inputs[i]).shape().is_some_and(|s| s.len() == rank || (new.constant(inputs[i]).is_some() && s.len() < rank))
+        let ranks = |value: ValueId| {
+            new.fact(value).shape().is_some_and(|s| s.len() == rank || (new.constant(value).is_some() && s.len() < rank))
         };
-        (data.iter().all(turns) && data.iter().all(ranks)).then_some((op, data))
+        let fits = |&i: &usize| inputs.get(i).copied().flatten().is_some_and(|v| turns(v) && ranks(v));
+        data.iter().all(fits).then_some((op, data))
     }
 
     /// A value with its channels last, of the rank of what it is combined with. A single element needs no turning.

@@ -53,6 +53,11 @@ impl Site<'_> {
         self.new.fact(value).shape().map(<[Dim]>::to_vec)
     }
 
+    /// The shape of the node's first output.
+    pub fn output_shape(&self) -> Option<Vec<Dim>> {
+        self.old.fact(*self.node.outputs.first()?).shape().map(<[Dim]>::to_vec)
+    }
+
     /// Whether a value is an f32 tensor.
     pub fn is_f32(&self, value: ValueId) -> bool {
         self.new.fact(value).dtype() == Some(DType::F32)

@@ -188,7 +188,7 @@ fn arrange(graph: &mut Graph, x: ValueId, axis: i64, backwards: bool, origin: &O
     let mut x = x;
     if backwards {
         let lists = [-1i64, i64::MIN, 0, -1].map(|v| graph.add_const("slice", Tensor::vector(&[v])));
-        x = add(graph, Slice, &[x, lists[0], lists[1], lists[2], lists[3]], origin)?;
+        x = add(graph, Slice::default(), &[x, lists[0], lists[1], lists[2], lists[3]], origin)?;
     }
     let rank = graph.fact(x).shape().map_or(0, <[Dim]>::len);
     let axis = resolve_axis(axis, rank).map_err(|error| NodeError { origin: origin.clone(), inputs: Vec::new(), error })?;

@@ -95,7 +95,7 @@ fn operands(cx: &mut Parse<'_>, heads: i64, kv_heads: i64) -> Result<[ValueId; 3
     for (part, heads) in parts.iter_mut().zip([heads, kv_heads, kv_heads]) {
         let end = start + heads * size;
         let bounds = [cx.i64s(&[start]), cx.i64s(&[end]), cx.i64s(&[2])];
-        *part = cx.add(Slice, &[q, bounds[0], bounds[1], bounds[2]])?;
+        *part = cx.add(Slice::default(), &[q, bounds[0], bounds[1], bounds[2]])?;
         start = end;
     }
     Ok(parts)

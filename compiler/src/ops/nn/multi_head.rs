@@ -57,7 +57,7 @@ fn biased(cx: &mut Parse<'_>, operands: [ValueId; 3]) -> Result<[ValueId; 3], Op
         let width =
             cx.dims().value(width).ok_or_else(|| OpError::unsupported("a bias for operands whose size is not known when compiling"))?;
         let bounds = [start, start + width, 0].map(|b| cx.constant(Tensor::vector(&[b])));
-        let part = cx.add(Slice, &[bias, bounds[0], bounds[1], bounds[2]])?;
+        let part = cx.add(Slice::default(), &[bias, bounds[0], bounds[1], bounds[2]])?;
         *x = cx.add(Binary { f: BinaryFn::Add }, &[*x, part])?;
         start += width;
     }

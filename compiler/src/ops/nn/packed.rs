@@ -128,7 +128,7 @@ fn seen_of_lengths(cx: &mut Parse<'_>, mask: ValueId, keys: ValueId) -> Result<V
     let batch = cx.add(Shape::between(0, 1), &[keys])?;
     let (given, samples) = (cx.shape(mask)?[0], cx.shape(keys)?[0]);
     let bound = |cx: &mut Parse<'_>, from: ValueId, to: ValueId, f| -> Result<ValueId, OpError> {
-        let bounds = cx.add(Slice, &[mask, from, to, first])?;
+        let bounds = cx.add(Slice::default(), &[mask, from, to, first])?;
         let column = cx.add(Reshape::Unsqueeze { axes: vec![1, 2, 3] }, &[bounds])?;
         pair(cx, f, numbers, column)
     };

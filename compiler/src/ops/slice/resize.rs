@@ -6,7 +6,7 @@ use crate::ir::dim::{Dim, Dims};
 use crate::ir::{DType, Fact, Tensor, ValueId};
 use crate::lower::{Lower, Operand, Place};
 use crate::ops::infer::resolve_axis;
-use crate::ops::{Infer, OpError, Operator};
+use crate::ops::{Infer, Op, OpError, Operator};
 use crate::program::Arg;
 use onnxc_runtime::kernels::resize;
 use serde::{Deserialize, Serialize};
@@ -233,6 +233,11 @@ impl Operator for Resize {
         let new = self.dims(cx.dims, &shape, cx.fact(2).ok(), cx.fact(3).ok())?;
         let fresh = || shape.iter().enumerate().map(|(i, &d)| if self.axes.contains(&i) { cx.fresh() } else { d }).collect();
         Ok(vec![Fact::tensor(dtype, new.unwrap_or_else(fresh))])
+    }
+
+    fn permuted(&self, perm: &[usize], _inputs: usize) -> Option<(Op, Vec<usize>)> {
+        let axes = self.axes.iter().map(|a| perm.iter().position(|p| p == a)).collect::<Option<_>>()?;
+        Some((Self { axes, ..self.clone() }.into(), vec![0]))
     }
 
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {

@@ -6,28 +6,50 @@ use crate::ir::dim::{Dim, Dims};
 use crate::ir::{Fact, ValueId};
 use crate::lower::{Lower, Operand, Place};
 use crate::ops::infer::resolve_axis;
-use crate::ops::{Infer, OpError, Operator};
+use crate::ops::{Infer, Op, OpError, Operator};
 use crate::program::{Arg, View};
 use serde::{Deserialize, Serialize};
 
 /// ONNX `Slice`: starts, ends and axes are attributes before opset 10, but for the experimental `DynamicSlice` of those days.
 pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     if cx.opset() >= 10 || cx.op_type() == "DynamicSlice" {
-        let inputs = cx.inputs()?;
-        return cx.add_n(Slice, &inputs);
+        let mut inputs = cx.inputs()?;
+        let axes = known_axes(cx, &inputs)?;
+        if let (Some(_), Some(named)) = (&axes, inputs.get_mut(3)) {
+            *named = None;
+        }
+        return cx.add_n(Slice { axes }, &inputs);
     }
     let x = cx.input(0)?;
     let missing = |name: &str| OpError::invalid(format!("the attribute `{name}` is missing"));
     let starts = cx.ints("starts")?.ok_or_else(|| missing("starts"))?;
     let ends = cx.ints("ends")?.ok_or_else(|| missing("ends"))?;
     let axes = cx.ints("axes")?.unwrap_or_else(|| (0..starts.len() as i64).collect());
-    let inputs = [Some(x), Some(cx.i64s(&starts)), Some(cx.i64s(&ends)), Some(cx.i64s(&axes))];
-    cx.add_n(Slice, &inputs)
+    let rank = cx.rank(x)?;
+    let axes = axes.into_iter().map(|a| resolve_axis(a, rank)).collect::<Result<_, _>>()?;
+    let inputs = [Some(x), Some(cx.i64s(&starts)), Some(cx.i64s(&ends))];
+    cx.add_n(Slice { axes: Some(axes) }, &inputs)
 }
 
-/// Inputs: the tensor, starts, ends, axes (optional: the first ones), steps (optional: ones).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Slice;
+/// The axes that input 3 names, or the first ones if there is none, where they are known.
+fn known_axes(cx: &mut Parse<'_>, inputs: &[Option<ValueId>]) -> Result<Option<Vec<usize>>, OpError> {
+    let x = cx.input(0)?;
+    let rank = cx.rank(x)?;
+    if let Some(axes) = inputs.get(3).copied().flatten() {
+        let Some(axes) = cx.constant_of(axes).and_then(|t| t.to_i64s()) else { return Ok(None) };
+        return axes.into_iter().map(|a| resolve_axis(a, rank)).collect::<Result<_, _>>().map(Some);
+    }
+    let starts = cx.input(1)?;
+    let count = cx.shape(starts)?.first().and_then(|&d| cx.dims().value(d)).and_then(|n| usize::try_from(n).ok());
+    Ok(count.filter(|&n| n <= rank).map(|n| (0..n).collect()))
+}
+
+/// Inputs: the tensor, starts, ends, axes (optional), steps (optional: ones).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Slice {
+    /// The axes, if they are known; else those that input 3 names, or the first ones.
+    axes: Option<Vec<usize>>,
+}
 
 /// The part of an axis that is taken: the first index, the step, the count.
 #[derive(Clone, Copy)]
@@ -86,12 +108,13 @@ fn part(d: &Dims, len: Dim, start: Dim, end: Dim, step: i64) -> Part {
     Part { start: from, step, len: d.ceil_div(span, d.int(step)) }
 }
 
-/// The parts of all axes; `None` where only the data tells.
-fn parts(d: &Dims, shape: &[Dim], facts: [Option<&Fact>; 4]) -> Result<Vec<Option<Part>>, OpError> {
+/// The parts of all axes, of which those that are cut may be `named`; `None` where only the data tells.
+fn parts(d: &Dims, shape: &[Dim], named: Option<&[usize]>, facts: [Option<&Fact>; 4]) -> Result<Vec<Option<Part>>, OpError> {
     let elements = |k: usize| facts[k].map(|f| f.as_elements(d));
     let whole = |&len: &Dim| Some(Part { start: d.int(0), step: 1, len });
     let (Some(starts), Some(ends)) = (elements(0).flatten(), elements(1).flatten()) else { return Ok(vec![None; shape.len()]) };
     let axes = match facts[2] {
+        None if named.is_some() => named.map(|axes| axes.iter().map(|&a| a as i64).collect()),
         None => Some((0..starts.len() as i64).collect()),
         Some(axes) => axes.as_const().and_then(crate::ir::Tensor::to_i64s),
     };
@@ -125,7 +148,7 @@ impl Operator for Slice {
     fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
         let (dtype, shape) = (cx.dtype(0)?, cx.shape(0)?);
         let facts = [1, 2, 3, 4].map(|i| cx.fact(i).ok());
-        let parts = parts(cx.dims, &shape, facts)?;
+        let parts = parts(cx.dims, &shape, self.axes.as_deref(), facts)?;
         let elements = match (int_elements(cx, 0), parts.as_slice()) {
             (Some(x), [Some(p)]) => taken(cx.dims, &x, p),
             _ => None,
@@ -134,12 +157,17 @@ impl Operator for Slice {
         Ok(vec![with_elements(cx, dtype, shape, elements)])
     }
 
+    fn permuted(&self, perm: &[usize], _inputs: usize) -> Option<(Op, Vec<usize>)> {
+        let axes = self.axes.as_ref()?.iter().map(|a| perm.iter().position(|p| p == a)).collect::<Option<_>>()?;
+        Some((Self { axes: Some(axes) }.into(), vec![0]))
+    }
+
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
         let x = cx.input(0)?;
         let facts = [1, 2, 3, 4].map(|i| cx.fact(i).ok());
         let dims = cx.dims();
-        let known: Option<Vec<Part>> = parts(&dims, &x.shape, facts)?.into_iter().collect();
-        let Some(parts) = known else { return run_time(cx, &x) };
+        let known: Option<Vec<Part>> = parts(&dims, &x.shape, self.axes.as_deref(), facts)?.into_iter().collect();
+        let Some(parts) = known else { return self.run_time(cx, &x) };
         if parts.iter().all(|p| p.step == 1) && view(cx, &x, &parts) {
             return Ok(());
         }
@@ -179,20 +207,23 @@ fn copy(cx: &mut Lower<'_>, x: &Operand, starts: Vec<Dim>, steps: Vec<Dim>) -> R
     )
 }
 
-/// A slice that the data tells: a kernel plans it first.
-fn run_time(cx: &mut Lower<'_>, x: &Operand) -> Result<(), OpError> {
-    let (starts, ends) = (cx.input_i64(1)?, cx.input_i64(2)?);
-    let mut list = |i: usize| if cx.has(i) { cx.input_i64(i).map(|x| x.read()) } else { Ok(Arg::I64s(Vec::new())) };
-    let (axes, steps) = (list(3)?, list(4)?);
-    let rank = x.shape.len();
-    let (symbols, values): (Vec<_>, Vec<_>) = (0..3 * rank).map(|_| cx.symbol(i64::MIN)).unzip();
-    cx.call(
-        crate::kernel!(slice::plan(_, _, _, _, _, _)),
-        vec![Arg::Bind(symbols), Arg::Usizes(x.shape.clone()), starts.read(), ends.read(), axes, steps],
-    )?;
-    let shape = output_shape(cx, 0)?;
-    let column = |k: usize| (0..rank).map(|axis| values[3 * axis + k]).collect::<Vec<Dim>>();
-    cx.set(&shape, &column(2));
-    require_dims(cx, &shape);
-    copy(cx, x, column(0), column(1))
+impl Slice {
+    /// A slice that the data tells: a kernel plans it first.
+    fn run_time(&self, cx: &mut Lower<'_>, x: &Operand) -> Result<(), OpError> {
+        let (starts, ends) = (cx.input_i64(1)?, cx.input_i64(2)?);
+        let named = self.axes.iter().flatten().map(|&a| cx.int(a as i64)).collect();
+        let mut list = |i: usize, other: Vec<Dim>| if cx.has(i) { cx.input_i64(i).map(|x| x.read()) } else { Ok(Arg::I64s(other)) };
+        let (axes, steps) = (list(3, named)?, list(4, Vec::new())?);
+        let rank = x.shape.len();
+        let (symbols, values): (Vec<_>, Vec<_>) = (0..3 * rank).map(|_| cx.symbol(i64::MIN)).unzip();
+        cx.call(
+            crate::kernel!(slice::plan(_, _, _, _, _, _)),
+            vec![Arg::Bind(symbols), Arg::Usizes(x.shape.clone()), starts.read(), ends.read(), axes, steps],
+        )?;
+        let shape = output_shape(cx, 0)?;
+        let column = |k: usize| (0..rank).map(|axis| values[3 * axis + k]).collect::<Vec<Dim>>();
+        cx.set(&shape, &column(2));
+        require_dims(cx, &shape);
+        copy(cx, x, column(0), column(1))
+    }
 }

@@ -6,7 +6,7 @@ use crate::ir::dim::Dim;
 use crate::ir::{Fact, ValueId};
 use crate::lower::{Lower, Place};
 use crate::ops::infer::resolve_axis;
-use crate::ops::{Infer, OpError, Operator};
+use crate::ops::{Infer, Op, OpError, Operator};
 use crate::program::{Action, Arg, Condition, View};
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +96,11 @@ impl Operator for Split {
             at = end;
         }
         Ok(facts)
+    }
+
+    fn permuted(&self, perm: &[usize], _inputs: usize) -> Option<(Op, Vec<usize>)> {
+        let axis = perm.iter().position(|&p| p == self.axis)?;
+        Some((Self { axis, ..self.clone() }.into(), vec![0]))
     }
 
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {

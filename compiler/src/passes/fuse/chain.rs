@@ -108,7 +108,7 @@ fn chain(site: &mut Site<'_>) -> Result<Option<Vec<ValueId>>, NodeError> {
     let node = Node { inputs: site.inputs.to_vec(), ..site.node.clone() };
     let Some(formula) = formula_of(site.new, &node) else { return Ok(None) };
     let inputs: Vec<ValueId> = site.inputs.iter().copied().flatten().collect();
-    let Some(shape) = inputs.iter().filter_map(|&v| site.shape(v)).max_by_key(Vec::len) else { return Ok(None) };
+    let Some(shape) = site.output_shape() else { return Ok(None) };
     let mut building = Building::default();
     let mut origin = None;
     let mut operands = Vec::new();
