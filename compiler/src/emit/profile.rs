@@ -79,7 +79,7 @@ impl Emitter<'_> {
         if ty == "gemm::Product" {
             return 2 * field("batch") * field("m") * field("n") * field("k");
         }
-        let pixels = if call.kernel.path.ends_with("conv_transpose") { field("input") } else { field("output") };
+        let pixels = if call.kernel.path.contains("conv_transpose") { field("input") } else { field("output") };
         let pooling = call.kernel.path.starts_with("pool::");
         let inner = if pooling { 1 } else { 2 * field("in_channels") / field("group").max(1) };
         field("batch") * pixels * field("out_channels") * field("kernel") * inner

@@ -154,9 +154,7 @@ impl Layout {
             }
             Op::Pool(pool) if !pool.channels_last && fact.dtype().is_some_and(|d| pool.kind.runs_last(d)) && rank <= 5 => {
                 // Pooling alone is not worth turning the data: it follows what is channels last already.
-                self.last
-                    .contains_key(&x)
-                    .then(|| (Op::Pool(crate::ops::nn::pool::Pool { channels_last: true, ..pool.clone() }), vec![0]))
+                self.last.contains_key(&x).then(|| (Op::Pool(crate::ops::nn::pool::Pool { channels_last: true, ..pool.clone() }), vec![0]))
             }
             _ => self.follow(new, op, inputs),
         }
@@ -170,9 +168,8 @@ impl Layout {
         let turns = |value: ValueId| {
             self.last.contains_key(&value) || new.constant(value).is_some_and(|t| t.len() <= 1 << 16 || t.shape.len() == rank)
         };
-        let ranks = |value: ValueId| {
-            new.fact(value).shape().is_some_and(|s| s.len() == rank || (new.constant(value).is_some() && s.len() < rank))
-        };
+        let ranks =
+            |value: ValueId| new.fact(value).shape().is_some_and(|s| s.len() == rank || (new.constant(value).is_some() && s.len() < rank));
         let fits = |&i: &usize| inputs.get(i).copied().flatten().is_some_and(|v| turns(v) && ranks(v));
         data.iter().all(fits).then_some((op, data))
     }

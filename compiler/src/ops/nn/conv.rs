@@ -274,6 +274,15 @@ impl ConvTranspose {
     }
 }
 
+impl ConvTranspose {
+    /// Whether the windows lie side by side, if there is no padding.
+    fn is_disjoint(&self, dims: &crate::ir::Dims, spatial: &[Dim], kernel: &[Dim], output: &[Dim]) -> bool {
+        let Window { stride, dilation, .. } = &self.window;
+        let lies = |a: usize| kernel[a] == dims.int(stride[a]) && dilation[a] == 1 && output[a] == dims.scale(spatial[a], stride[a]);
+        self.group == 1 && (0..spatial.len()).all(lies)
+    }
+}
+
 impl Operator for ConvTranspose {
     fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
         let (shape, weights) = (cx.shape(0)?, cx.shape(1)?);
@@ -309,6 +318,8 @@ impl Operator for ConvTranspose {
             pads: (&begin, &end),
         };
         let geometry = geometry.arg(&dims);
+        let disjoint =
+            self.is_disjoint(&dims, &spatial, &kernel, &output) && [&begin, &end].iter().all(|p| p.iter().all(|&d| d == cx.int(0)));
         let bias = optional(cx, self.bias, 2)?;
         if x.dtype != DType::F32 {
             let out = cx.output(0)?;
@@ -317,20 +328,29 @@ impl Operator for ConvTranspose {
                 vec![out.write(), x.read(), w.read(), bias, geometry],
             );
         }
-        let taps = dims.product(&kernel);
+        // The taps of which one matrix product is made, and how often.
+        let (lines, taps) = match kernel.split_last() {
+            Some((&last, before)) if disjoint => (dims.product(before), last),
+            _ => (cx.int(1), dims.product(&kernel)),
+        };
         let columns = dims.mul(taps, w.shape[1]);
         let panels = dims.scale(dims.ceil_div(columns, dims.int(32)), 32);
-        let pack = |out: &mut [f32], w: &[f32], v: &[usize]| conv::pack_conv_transpose(out, w, v[0], v[1], v[2], v[3]);
-        let len = dims.mul(channels, panels);
-        let sizes = [group, w.shape[0], w.shape[1], taps];
-        let packed = pack_weights(cx, &w, &sizes, len, &pack, crate::kernel!(conv::pack_conv_transpose(_, _, _, _, _, _)))?;
-        let pixels = dims.product(&spatial);
+        let pack = |out: &mut [f32], w: &[f32], v: &[usize]| conv::pack_conv_transpose(out, w, v[0], v[1], v[2], v[3], v[4]);
+        let len = dims.mul(dims.mul(channels, lines), panels);
+        let sizes = [group, w.shape[0], w.shape[1], lines, taps];
+        let packed = pack_weights(cx, &w, &sizes, len, &pack, crate::kernel!(conv::pack_conv_transpose(_, _, _, _, _, _, _)))?;
+        let pixels = if disjoint { cx.int(1) } else { dims.product(&spatial) };
         let scratch = cx.temp(DType::F32, &[pixels, columns]);
         let x = to_last(cx, 0, self.channels_last)?;
         let shape = join_layout(batch, out_channels, &output, true);
         from_last(cx, &shape, self.channels_last, |cx, out| {
             let args = vec![Arg::Cx, out.write(), scratch.write(), x.read(), packed.read(), bias, geometry, self.epilogue.arg()];
-            cx.call(crate::kernel!(conv::conv_transpose(_, _, _, _, _, _, _, _)), args)
+            let kernel = if disjoint {
+                crate::kernel!(conv::conv_transpose_disjoint(_, _, _, _, _, _, _, _))
+            } else {
+                crate::kernel!(conv::conv_transpose(_, _, _, _, _, _, _, _))
+            };
+            cx.call(kernel, args)
         })
     }
 }

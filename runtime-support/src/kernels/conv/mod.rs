@@ -15,7 +15,10 @@ mod winograd;
 pub use depthwise::{depthwise, pack_depthwise};
 pub use geometry::Geometry;
 pub use plain::{plain, plain_transpose};
-pub use transpose::{conv_transpose, conv_transpose_scratch_len, pack_conv_transpose, pack_conv_transpose_len};
+pub use transpose::{
+    conv_transpose, conv_transpose_disjoint, conv_transpose_disjoint_scratch_len, conv_transpose_scratch_len, pack_conv_transpose,
+    pack_conv_transpose_len,
+};
 pub use winograd::{pack_winograd, pack_winograd_len, winograd, winograd_scratch_len};
 
 use crate::cx::Cx;

@@ -204,14 +204,45 @@ fn random_transposed_convolutions_match_the_plain_one() {
         plain_transpose(&mut expected, &x, &w, Some(&bias), g).unwrap();
         let expected = finish(&expected, &g, None);
         let x = channels_last(&x, g.in_channels, in_volume, g.in_pitch);
-        let mut packed = vec![f32::NAN; pack_conv_transpose_len(group, g.in_channels, group_out, g.taps())];
-        pack_conv_transpose(&mut packed, &w, group, g.in_channels, group_out, g.taps()).unwrap();
+        let mut packed = vec![f32::NAN; pack_conv_transpose_len(group, g.in_channels, group_out, 1, g.taps())];
+        pack_conv_transpose(&mut packed, &w, group, g.in_channels, group_out, 1, g.taps()).unwrap();
         for cx in contexts() {
             let mut y = vec![f32::NAN; g.out_pixels() * g.out_pitch];
             let mut scratch = vec![f32::NAN; conv_transpose_scratch_len(g)];
             let relu = Activation::new(ActivationKind::Relu);
             conv_transpose(cx, &mut y, &mut scratch, &x, &packed, Some(&bias), g, relu).unwrap();
             assert_close(&dense(&y, g.out_channels, g.out_pitch), &expected, 1e-4, &format!("{cx:?} {g:?}"));
+        }
+    }
+}
+
+#[test]
+fn transposed_convolutions_of_disjoint_windows_match_the_plain_one() {
+    let mut noise = Noise(17);
+    for _ in 0..20 {
+        let (channels, filters) = (1 + noise.below(20), 1 + noise.below(40));
+        let mut g = random_geometry(&mut noise, channels, filters, 1);
+        (g.stride, g.dilation, g.pads, g.pads_end) = (g.kernel, [1; 3], [0; 3], [0; 3]);
+        (g.in_pitch, g.out_pitch) = (channels, filters);
+        for d in 0..3 {
+            g.output[d] = g.input[d] * g.kernel[d];
+        }
+        let in_volume: usize = g.input.iter().product();
+        let x = noise.floats(g.batch * channels * in_volume);
+        let (w, bias) = (noise.floats(channels * filters * g.taps()), noise.floats(filters));
+        let mut expected = vec![0.0; g.out_pixels() * filters];
+        plain_transpose(&mut expected, &x, &w, Some(&bias), g).unwrap();
+        let expected = finish(&expected, &g, None);
+        let x = channels_last(&x, channels, in_volume, g.in_pitch);
+        let (lines, taps) = (g.kernel[0] * g.kernel[1], g.kernel[2]);
+        let mut packed = vec![f32::NAN; pack_conv_transpose_len(1, channels, filters, lines, taps)];
+        pack_conv_transpose(&mut packed, &w, 1, channels, filters, lines, taps).unwrap();
+        for cx in contexts() {
+            let mut y = vec![f32::NAN; g.out_pixels() * filters];
+            let mut scratch = vec![f32::NAN; conv_transpose_disjoint_scratch_len(g)];
+            let relu = Activation::new(ActivationKind::Relu);
+            conv_transpose_disjoint(cx, &mut y, &mut scratch, &x, &packed, Some(&bias), g, relu).unwrap();
+            assert_close(&dense(&y, filters, filters), &expected, 1e-4, &format!("{cx:?} {g:?}"));
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Transposed convolution, channels last: one matrix product gives what each input pixel adds through each tap, then each output line
-//! gathers what falls on it.
+//! gathers what falls on it. Where windows neither overlap nor leave gaps there is nothing to gather: [`conv_transpose_disjoint`].
 
 use super::Geometry;
 use crate::cx::Cx;
@@ -11,36 +11,41 @@ use crate::simd::{Simd, WithSimd, dispatch};
 use core::ops::Range;
 
 /// The elements of the packed weights of a transposed convolution.
-pub const fn pack_conv_transpose_len(group: usize, in_channels: usize, group_out: usize, taps: usize) -> usize {
+pub const fn pack_conv_transpose_len(group: usize, in_channels: usize, group_out: usize, lines: usize, taps: usize) -> usize {
     match in_channels.checked_div(group) {
-        Some(group_in) => group.saturating_mul(pack_len(group_in, taps.saturating_mul(group_out))),
+        Some(group_in) => group.saturating_mul(lines).saturating_mul(pack_len(group_in, taps.saturating_mul(group_out))),
         None => 0,
     }
 }
 
-/// Packs ONNX weights `w[in_channels][group_out][taps]` for [`conv_transpose`]: for each group the panels of `[in][taps * group_out]`.
+/// Packs ONNX weights `w[in_channels][group_out][lines][taps]`: for each group and line the panels of `[in][taps * group_out]`.
+///
+/// [`conv_transpose`] wants all taps in one line, [`conv_transpose_disjoint`] the taps along the innermost axis.
 pub fn pack_conv_transpose(
     out: &mut [f32],
     w: &[f32],
     group: usize,
     in_channels: usize,
     group_out: usize,
+    lines: usize,
     taps: usize,
 ) -> Result<(), Fault> {
     let columns = taps.saturating_mul(group_out);
-    promise(in_channels.checked_mul(columns) == Some(w.len()), "pack_conv_transpose: wrong number of weights")?;
-    promise(out.len() == pack_conv_transpose_len(group, in_channels, group_out, taps), "pack_conv_transpose: wrong packed length")?;
+    let filters = columns.saturating_mul(lines);
+    promise(in_channels.checked_mul(filters) == Some(w.len()), "pack_conv_transpose: wrong number of weights")?;
+    promise(out.len() == pack_conv_transpose_len(group, in_channels, group_out, lines, taps), "pack_conv_transpose: wrong packed length")?;
     if out.is_empty() {
         return Ok(());
     }
     let group_in = in_channels / group;
     let panels = columns.div_ceil(PANEL);
     for (i, panel) in out.chunks_exact_mut(group_in * PANEL).enumerate() {
-        for (c, line) in panel.chunks_exact_mut(PANEL).enumerate() {
-            let filters = &w[(i / panels * group_in + c) * columns..][..columns];
-            for (j, y) in line.iter_mut().enumerate() {
+        let (line, group) = (i / panels % lines, i / panels / lines);
+        for (c, row) in panel.chunks_exact_mut(PANEL).enumerate() {
+            let filters = &w[(group * group_in + c) * filters..][..filters];
+            for (j, y) in row.iter_mut().enumerate() {
                 let column = i % panels * PANEL + j;
-                *y = if column < columns { filters[column % group_out * taps + column / group_out] } else { 0.0 };
+                *y = if column < columns { filters[(column % group_out * lines + line) * taps + column / group_out] } else { 0.0 };
             }
         }
     }
@@ -69,7 +74,10 @@ pub fn conv_transpose(
 ) -> Result<(), Fault> {
     g.check(y.len(), x.len(), None)?;
     let (group_in, group_out) = (g.group_in(), g.group_out());
-    promise(w.len() >= pack_conv_transpose_len(g.group, g.in_channels, group_out, g.taps()), "conv_transpose: the weights are too short")?;
+    promise(
+        w.len() >= pack_conv_transpose_len(g.group, g.in_channels, group_out, 1, g.taps()),
+        "conv_transpose: the weights are too short",
+    )?;
     promise(scratch.len() >= conv_transpose_scratch_len(g), "conv_transpose: the scratch is too short")?;
     promise(bias.is_none_or(|b| b.len() >= g.out_channels), "conv_transpose: the bias is too short")?;
     let (pixels, columns) = (g.input.iter().product::<usize>(), g.taps() * group_out);
@@ -92,6 +100,57 @@ pub fn conv_transpose(
                 dispatch(cx, Gather { y, first: group * group_out, image, lines, terms, bias, g: &g, activation });
             });
         }
+    }
+    Ok(())
+}
+
+/// The scratch that [`conv_transpose_disjoint`] needs, in elements: the bias for a line of taps.
+pub const fn conv_transpose_disjoint_scratch_len(g: Geometry) -> usize {
+    g.kernel[2].saturating_mul(g.out_channels)
+}
+
+/// [`conv_transpose`] where the windows lie side by side: one group, strides equal to the kernel, no padding, dense channels.
+///
+/// Then what one input line gives through one line of taps is one line of outputs, so that line is a matrix product in place.
+pub fn conv_transpose_disjoint(
+    cx: Cx,
+    y: &mut [f32],
+    scratch: &mut [f32],
+    x: &[f32],
+    w: &[f32],
+    bias: Option<&[f32]>,
+    g: Geometry,
+    activation: Activation,
+) -> Result<(), Fault> {
+    g.check(y.len(), x.len(), None)?;
+    let lies = |a: usize| g.kernel[a] == g.stride[a] && g.dilation[a] == 1 && g.pads[a] == 0 && g.output[a] == g.input[a] * g.stride[a];
+    let dense = g.group == 1 && g.in_pitch == g.in_channels && g.out_pitch == g.out_channels;
+    promise(dense && (0..3).all(lies), "conv_transpose_disjoint: the windows overlap")?;
+    let [kernel_d, kernel_h, kernel_w] = g.kernel;
+    let (lines, columns) = (kernel_d * kernel_h, kernel_w * g.out_channels);
+    let packed = pack_conv_transpose_len(1, g.in_channels, g.out_channels, lines, kernel_w);
+    promise(w.len() >= packed, "conv_transpose_disjoint: the weights are too short")?;
+    promise(scratch.len() >= conv_transpose_disjoint_scratch_len(g), "conv_transpose_disjoint: the scratch is too short")?;
+    promise(bias.is_none_or(|b| b.len() >= g.out_channels), "conv_transpose_disjoint: the bias is too short")?;
+    if g.out_pixels() == 0 || columns == 0 {
+        return Ok(());
+    }
+    let bias = bias.map(|bias| {
+        scratch[..columns].chunks_exact_mut(g.out_channels).for_each(|tap| tap.copy_from_slice(&bias[..g.out_channels]));
+        &scratch[..columns]
+    });
+    let (x_line, y_line) = (g.input[2] * g.in_channels, g.output[2] * g.out_channels);
+    let p = Product {
+        batch: [g.input[1], kernel_h],
+        a_batch: [x_line, 0],
+        b_batch: [0, 1],
+        c_batch: [kernel_h * y_line, y_line],
+        ..Product::dense(g.input[2], columns, g.in_channels)
+    };
+    for slice in 0..g.batch * g.output[0] {
+        let x = &x[slice / kernel_d * g.input[1] * x_line..];
+        let w = &w[slice % kernel_d * kernel_h * pack_len(g.in_channels, columns)..];
+        gemm_packed(cx, &mut y[slice * g.output[1] * y_line..], x, w, bias, None, None, p, 1.0, activation)?;
     }
     Ok(())
 }
