@@ -126,6 +126,17 @@ impl Geometry {
         (first.min(last), last)
     }
 
+    /// The same windows over the input with its padding.
+    pub(crate) fn padded(&self) -> Self {
+        let input = core::array::from_fn(|a| self.input[a].saturating_add(self.pads[a]).saturating_add(self.pads_end[a]));
+        Self { input, pads: [0; 3], pads_end: [0; 3], ..*self }
+    }
+
+    /// The elements of the input, if its pixels are dense.
+    pub(crate) fn in_elements(&self) -> usize {
+        self.input.iter().fold(self.batch.saturating_mul(self.in_channels), |n, &d| n.saturating_mul(d))
+    }
+
     /// The coordinates `[image, d, h, w]` of an output pixel.
     #[inline(always)]
     pub(crate) fn out_position(&self, pixel: usize) -> [usize; 4] {

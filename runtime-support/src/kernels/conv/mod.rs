@@ -23,7 +23,9 @@ pub use winograd::{pack_winograd, pack_winograd_len, winograd, winograd_scratch_
 
 use crate::cx::Cx;
 use crate::error::Fault;
-use crate::kernels::gemm::{Activation, Arithmetic, Finish, Matrix, PANEL, ROWS, Real, Shared, Target, compute, pack_len, promise};
+use crate::kernels::gemm::{
+    Activation, Arithmetic, Finish, Matrix, PANEL, PATCHES, ROWS, Real, Shared, Target, compute, pack_len, promise,
+};
 use crate::kernels::parallel;
 use windows::Windows;
 
@@ -74,6 +76,23 @@ pub fn conv_packed(
     conv_with::<Real>(cx, y, x, w, bias, residual, g, activation)
 }
 
+/// The most elements of an input that is copied with its padding, on the stack, rather than treated apart at its edges.
+const SMALL: usize = PATCHES;
+
+/// Copies an input between its padding, which is zero already.
+fn pad(to: &mut [f32], x: &[f32], g: &Geometry, padded: &Geometry) {
+    let line = g.input[2] * g.in_channels;
+    for image in 0..g.batch {
+        for d in 0..g.input[0] {
+            for h in 0..g.input[1] {
+                let at = padded.line_offset(image, d + g.pads[0], h + g.pads[1]) + g.pads[2] * g.in_channels;
+                let from = g.line_offset(image, d, h);
+                to[at..at + line].copy_from_slice(&x[from..from + line]);
+            }
+        }
+    }
+}
+
 /// [`conv_packed`] for any meaning of the elements; only real ones have an epilogue.
 pub(crate) fn conv_with<A: Arithmetic>(
     cx: Cx,
@@ -91,6 +110,12 @@ pub(crate) fn conv_with<A: Arithmetic>(
     let (rows, channels, depth) = (g.out_pixels(), g.group_out(), g.taps().saturating_mul(g.group_in()));
     if rows == 0 || channels == 0 {
         return Ok(());
+    }
+    let (has_padding, padded) = (g.pads != [0; 3] || g.pads_end != [0; 3], g.padded());
+    if has_padding && Windows::are_lines(&g) && padded.in_elements() <= SMALL {
+        let mut room = [0.0; SMALL];
+        pad(&mut room, x, &g, &padded);
+        return conv_with::<A>(cx, y, &room, w, bias, residual, padded, activation);
     }
     let work = rows.saturating_mul(g.out_channels).saturating_mul(depth);
     let panels = channels.div_ceil(PANEL);

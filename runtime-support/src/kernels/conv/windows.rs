@@ -19,8 +19,13 @@ pub(crate) struct Windows<'a> {
 impl<'a> Windows<'a> {
     /// The windows over the channels from `first_channel` on.
     pub fn new(x: &'a [f32], g: &'a Geometry, first_channel: usize) -> Self {
+        Self { x: x.get(first_channel..).unwrap_or_default(), g, by_rows: Self::are_lines(g) }
+    }
+
+    /// Whether a row of taps is one run of k.
+    pub fn are_lines(g: &Geometry) -> bool {
         let contiguous = g.group == 1 && g.in_pitch == g.in_channels && g.dilation[2] == 1;
-        Self { x: x.get(first_channel..).unwrap_or_default(), g, by_rows: contiguous && g.kernel[2] > 1 && g.in_channels < 32 }
+        contiguous && g.kernel[2] > 1 && g.in_channels < 32
     }
 
     /// The offset of the first pixel of an input line, `None` if the line is under padding.

@@ -67,63 +67,109 @@ struct Pixels<'a> {
     range: Range<usize>,
 }
 
+/// What the windows of one line of outputs have in common.
+#[derive(Clone, Copy)]
+struct Line {
+    image: usize,
+    /// Their first input coordinates, which may lie in the padding, and the taps that lie inside.
+    d: (isize, usize, usize),
+    h: (isize, usize, usize),
+}
+
 impl WithSimd for Pixels<'_> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        let channels = self.g.in_channels;
-        for pixel in self.range.clone() {
-            let position = self.g.out_position(pixel);
-            let mut channel = 0;
-            while channel < channels {
-                // SAFETY: four whole vectors of channels exist, or `channels - channel` lanes of one.
-                channel += unsafe {
-                    let four = const { !matches!(S::ISA, Isa::Scalar) } && channels - channel >= 4 * S::LANES;
-                    match (self.kind, four) {
-                        (Kind::Max, _) if const { matches!(S::ISA, Isa::Scalar) } => self.window::<S, true, 1>(s, pixel, position, channel),
-                        _ if const { matches!(S::ISA, Isa::Scalar) } => self.window::<S, false, 1>(s, pixel, position, channel),
-                        (Kind::Max, true) => self.window::<S, true, 4>(s, pixel, position, channel),
-                        (Kind::Max, false) => self.window::<S, true, 1>(s, pixel, position, channel),
-                        (Kind::Average { .. }, true) => self.window::<S, false, 4>(s, pixel, position, channel),
-                        (Kind::Average { .. }, false) => self.window::<S, false, 1>(s, pixel, position, channel),
+        let g = self.g;
+        let interior = g.outputs_interior(2);
+        let mut pixel = self.range.start;
+        // Line by line, since finding a place takes divisions.
+        while pixel < self.range.end {
+            let [image, d, h, first] = g.out_position(pixel);
+            let (taps_d, taps_h) = (g.taps_inside(0, d), g.taps_inside(1, h));
+            let line = Line { image, d: (g.start(0, d), taps_d.0, taps_d.1), h: (g.start(1, h), taps_h.0, taps_h.1) };
+            let end = (pixel + g.output[2] - first).min(self.range.end);
+            let mut inner = 0.0;
+            for (w, pixel) in (first..).zip(pixel..end) {
+                let inside = w >= interior.0 && w < interior.1;
+                let taps = if inside { (0, g.kernel[2]) } else { g.taps_inside(2, w) };
+                let mut count = inner;
+                if let Kind::Average { count_include_pad } = self.kind
+                    && (!inside || inner == 0.0)
+                {
+                    count = taps_counted(g, [image, d, h, w], count_include_pad) as f32;
+                    if inside {
+                        // The windows that are inside count alike.
+                        inner = count;
                     }
-                };
+                }
+                self.pixel(s, &line, pixel, (g.start(2, w), taps.0, taps.1), count);
             }
+            pixel = end;
         }
     }
 }
 
 impl Pixels<'_> {
+    /// All channels of one window.
+    #[inline(always)]
+    fn pixel<S: Simd>(&self, s: S, line: &Line, pixel: usize, taps: (isize, usize, usize), count: f32) {
+        let channels = self.g.in_channels;
+        let mut channel = 0;
+        while channel < channels {
+            // SAFETY: four whole vectors of channels exist, or `channels - channel` lanes of one.
+            channel += unsafe {
+                let four = const { !matches!(S::ISA, Isa::Scalar) } && channels - channel >= 4 * S::LANES;
+                match (self.kind, four) {
+                    (Kind::Max, _) if const { matches!(S::ISA, Isa::Scalar) } => {
+                        self.window::<S, true, 1>(s, line, pixel, taps, channel, count)
+                    }
+                    _ if const { matches!(S::ISA, Isa::Scalar) } => self.window::<S, false, 1>(s, line, pixel, taps, channel, count),
+                    (Kind::Max, true) => self.window::<S, true, 4>(s, line, pixel, taps, channel, count),
+                    (Kind::Max, false) => self.window::<S, true, 1>(s, line, pixel, taps, channel, count),
+                    (Kind::Average { .. }, true) => self.window::<S, false, 4>(s, line, pixel, taps, channel, count),
+                    (Kind::Average { .. }, false) => self.window::<S, false, 1>(s, line, pixel, taps, channel, count),
+                }
+            };
+        }
+    }
+
     /// One window, `V` vectors of channels; gives the number of channels done.
     ///
     /// # Safety
-    /// The pixel exists, and `V` whole vectors from `channel` on; if `V` is 1 there may be fewer channels than a vector has lanes.
+    /// The pixel exists, its window's taps are those of the line and `taps`, and `V` whole vectors from `channel` on exist; if `V` is 1 there may
+    /// be fewer channels than a vector has lanes.
     #[inline(always)]
-    unsafe fn window<S: Simd, const MAX: bool, const V: usize>(&self, s: S, pixel: usize, position: [usize; 4], channel: usize) -> usize {
+    unsafe fn window<S: Simd, const MAX: bool, const V: usize>(
+        &self,
+        s: S,
+        line: &Line,
+        pixel: usize,
+        taps: (isize, usize, usize),
+        channel: usize,
+        count: f32,
+    ) -> usize {
         let g = self.g;
         let lanes = (g.in_channels - channel).min(S::LANES);
-        let [image, d, h, w] = position;
-        let (taps_d, taps_h, taps_w) = (g.taps_inside(0, d), g.taps_inside(1, h), g.taps_inside(2, w));
         let mut acc = [s.splat(if MAX { f32::NEG_INFINITY } else { 0.0 }); V];
-        for tap_d in taps_d.0..taps_d.1 {
-            let d = (g.start(0, d) + (tap_d * g.dilation[0]) as isize) as usize;
-            for tap_h in taps_h.0..taps_h.1 {
-                let h = (g.start(1, h) + (tap_h * g.dilation[1]) as isize) as usize;
-                let line = g.line_offset(image, d, h) + channel;
-                for tap_w in taps_w.0..taps_w.1 {
-                    let w = (g.start(2, w) + (tap_w * g.dilation[2]) as isize) as usize;
+        for tap_d in line.d.1..line.d.2 {
+            let d = (line.d.0 + (tap_d * g.dilation[0]) as isize) as usize;
+            for tap_h in line.h.1..line.h.2 {
+                let h = (line.h.0 + (tap_h * g.dilation[1]) as isize) as usize;
+                let from = g.line_offset(line.image, d, h) + channel;
+                for tap_w in taps.1..taps.2 {
+                    let w = (taps.0 + (tap_w * g.dilation[2]) as isize) as usize;
                     for v in 0..V {
                         // SAFETY: the tap is inside the input, the channels exist.
-                        let x = unsafe { load_up_to(s, self.x.add(line + w * g.in_pitch + v * S::LANES), lanes) };
+                        let x = unsafe { load_up_to(s, self.x.add(from + w * g.in_pitch + v * S::LANES), lanes) };
                         acc[v] = if MAX { s.max(x, acc[v]) } else { s.add(acc[v], x) };
                     }
                 }
             }
         }
-        if let Kind::Average { count_include_pad } = self.kind {
-            let count = s.splat(taps_counted(g, position, count_include_pad) as f32);
+        if !MAX {
             for v in 0..V {
-                acc[v] = s.div(acc[v], count);
+                acc[v] = s.div(acc[v], s.splat(count));
             }
         }
         for v in 0..V {
