@@ -49,8 +49,8 @@ struct Layer {
 
 /// Weights of so many elements do not stay in the L2 cache from one block of rows to the next.
 const CACHED: f64 = (256 << 10) as f64;
-/// The cost of reading such a weight again.
-const STREAM: f64 = 12.0;
+/// The cost of reading such a weight again, beside other steps that want the memory: alone, in the benchmark, it is half of that.
+const STREAM: f64 = 20.0;
 /// The cost of transforming a number of one channel at one position, in or out.
 const TRANSFORM: f64 = 12.0;
 /// How much slower the products of few rows are.
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn the_model_of_costs_chooses_what_is_measured_to_be_fastest() {
         assert_eq!([best(224, 64), best(56, 64), best(28, 128), best(56, 32)], [4; 4]);
-        assert_eq!([best(14, 256), best(14, 512)], [4; 2]);
-        assert_eq!([best(7, 512), best(28, 4)], [2, 0]);
+        assert_eq!([best(14, 256), best(14, 512)], [2; 2]);
+        assert_eq!([best(7, 512), best(28, 4)], [0; 2]);
     }
 }
