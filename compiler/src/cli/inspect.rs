@@ -4,6 +4,7 @@ use super::{CompileArgs, inputs};
 use onnxc::emit::{EmitOptions, emit};
 use onnxc::ir::fact::Type;
 use onnxc::ir::graph::{Graph, Node, ValueId};
+use onnxc::program::{Action, Arg, Program};
 use onnxc::{Model, Report, import, lower, memory, passes};
 use onnxc_proto::{GraphProto, ModelProto, NodeProto};
 use serde_json::json;
@@ -49,6 +50,8 @@ struct Compiled {
     steps: usize,
     /// Which operators became one step, and how often.
     fused: BTreeMap<String, usize>,
+    /// The kernels of trees that were chosen.
+    trees: Vec<String>,
 }
 
 impl Inspect {
@@ -105,8 +108,40 @@ impl Inspect {
         let placement = memory::place(&program);
         let weight_bytes = emit(&program, &placement, &EmitOptions::default()).weight_bytes;
         let symbols = symbols.into_iter().collect();
-        Ok(Compiled { flops, symbols, weight_bytes, scratch_bytes: placement.arena, steps: program.body.len(), fused })
+        Ok(Compiled {
+            flops,
+            symbols,
+            weight_bytes,
+            scratch_bytes: placement.arena,
+            steps: program.body.len(),
+            fused,
+            trees: trees(&program),
+        })
     }
+}
+
+/// Which kernels walk the trees, and for how many rows.
+fn trees(program: &Program) -> Vec<String> {
+    let calls = program.body.iter().filter_map(|step| if let Action::Call(call) = &step.action { Some(call) } else { None });
+    let value = |arg: &Arg| if let Arg::Usize(n) = arg { program.dims.value(*n) } else { None };
+    let chosen = calls.filter_map(|call| {
+        let how = match call.kernel.path {
+            "trees::general" => return Some("node by node, by the definition".to_owned()),
+            "trees::walk" => "node by node",
+            "trees::bits" => "bit sets of leaves",
+            "trees::sums" => "from the leaves up, 64 rows at a time",
+            "trees::descend" => "16 descents at a time",
+            _ => return None,
+        };
+        let [.., least, below] = &call.args[..] else { return None };
+        let rows = match (value(least)?, value(below)?) {
+            (0, 0) => String::new(),
+            (0, below) => format!(" (fewer than {below} rows)"),
+            (least, _) => format!(" ({least} rows and more)"),
+        };
+        Some(format!("{how}{rows}"))
+    });
+    chosen.collect()
 }
 
 fn all_initializers(graph: &GraphProto) -> impl Iterator<Item = &onnxc_proto::TensorProto> {
@@ -167,6 +202,7 @@ fn to_json(facts: &Facts, compiled: &Result<Compiled, String>) -> serde_json::Va
             "scratch_bytes": c.scratch_bytes,
             "steps": c.steps,
             "fused": c.fused,
+            "trees": c.trees,
         }),
         Err(error) => json!({ "error": error }),
     };
@@ -217,6 +253,7 @@ fn to_text(facts: &Facts, compiled: &Result<Compiled, String>) -> String {
             row("steps", vec![c.steps.to_string()]);
             let fused: Vec<String> = c.fused.iter().map(|(what, n)| format!("{} x{n}", what.replace(", ", "+"))).collect();
             row("fused", if fused.is_empty() { vec!["nothing".to_owned()] } else { wrap(&fused) });
+            row("trees", c.trees.clone());
         }
     }
     out
@@ -285,7 +322,7 @@ mod tests {
             parameters: 7,
         };
         let fused = (0..20).map(|i| (format!("Conv, Relu{i}"), 3)).collect();
-        let compiled = Compiled { flops: 1.0, symbols: vec![long], weight_bytes: 1, scratch_bytes: 2, steps: 3, fused };
+        let compiled = Compiled { flops: 1.0, symbols: vec![long], weight_bytes: 1, scratch_bytes: 2, steps: 3, fused, trees: Vec::new() };
         let text = to_text(&facts, &Ok(compiled));
         assert!(text.lines().all(|l| l.chars().count() <= 80), "{text}");
     }

@@ -2,19 +2,26 @@
 //!
 //! The work is in two steps. The first walks the trees and adds up, for each row and each target, what the leaves say: `scores`, and `voted`,
 //! which says for which targets any leaf spoke. [`general`] does that for every ensemble, by the
-//! definition, and [`sums`](sums()) quickly for most. The second, [`finish`], adds the base
+//! definition. Quicker, each for what the compiler finds it best for, are [`sums`](sums()) (many rows, small trees), [`bits`](bits()) (few rows, small
+//! trees), [`descend`](descend()) (large trees) and [`walk`](walk()) (a few small trees). The second, [`finish`], adds the base
 //! values, applies the post-transform and chooses labels. Where the standard is silent, both do what ONNX Runtime does.
 
+pub mod bits;
+pub mod descend;
 mod finish;
 mod general;
+mod ranks;
 mod rows;
 mod select;
 pub mod sums;
-mod walk;
+pub mod walk;
 
+pub use bits::bits;
+pub use descend::descend;
 pub use finish::{Transform, Votes, classify, regress};
 pub use general::{Aggregate, general};
 pub use sums::sums;
+pub use walk::walk;
 
 use super::num::Float;
 use core::ops::{Add, Div, Mul, Neg, Sub};

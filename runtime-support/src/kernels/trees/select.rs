@@ -1,22 +1,19 @@
 //! Many rows: ranks instead of features, and trees evaluated from the leaves up, 64 rows at a time.
 
 use super::Score;
+use super::ranks::{self, SIGN};
 use super::rows::Rows;
 use super::sums::{BLOCK, Forest, MOST_LEAVES, MOST_TESTS};
 use crate::simd::{Simd, WithSimd};
 
 /// A byte for each row of a block.
 type Bytes = [u8; BLOCK];
-/// What a rank is compared as: signed bytes are what vector instructions compare.
-const SIGN: u8 = 0x80;
 
 /// See [`sums`](super::sums::sums).
 #[derive(Clone, Copy)]
 pub(super) struct Tables<'a, T> {
     pub forest: Forest<'a, T>,
-    pub features: &'a [u32],
-    pub sorted: &'a [T],
-    pub columns: &'a [u32],
+    pub ranks: ranks::Tables<'a, T>,
     pub tests: &'a [u16],
 }
 
@@ -32,7 +29,7 @@ impl<T: Score> WithSimd for Select<'_, T> {
     fn with_simd<S: Simd>(self, _: S) -> Option<()> {
         let Self { tables, rows } = self;
         let (features, targets) = (rows.x.len() / rows.count, tables.forest.targets);
-        let ranks = rows.scratch.get_mut(..tables.columns.len() / 3 * BLOCK)?;
+        let ranks = rows.scratch.get_mut(..tables.ranks.columns.len() / 3 * BLOCK)?;
         // The leaf numbers that a test chooses from: first those that are leaves, then those that the tests of this tree have chosen.
         let mut chosen = [[0u8; BLOCK]; MOST_LEAVES + MOST_TESTS];
         for (i, leaf) in chosen.iter_mut().take(MOST_LEAVES).enumerate() {
@@ -42,7 +39,7 @@ impl<T: Score> WithSimd for Select<'_, T> {
         for (block, scores) in blocks {
             let count = scores.len() / targets;
             let x = rows.x.get(block * BLOCK * features..(block * BLOCK + count) * features)?;
-            rank(&tables, ranks, x, features, count)?;
+            tables.ranks.of_block(ranks.as_chunks_mut().0, x, features, count)?;
             for tree in tables.forest.trees.chunks_exact(4) {
                 let tests = tables.tests.get(4 * tree[0] as usize..4 * tree[1] as usize)?;
                 let leaves = evaluate(&mut chosen, ranks, tests)?;
@@ -90,45 +87,4 @@ fn add<T: Score>(forest: &Forest<'_, T>, scores: &mut [T], leaves: &Bytes, tree:
         }
     }
     Some(())
-}
-
-/// The ranks of a block of rows: for each feature how many of its cuts are less; for each column what is left of that after its first cut.
-#[inline(always)]
-fn rank<T: Score>(tables: &Tables<'_, T>, ranks: &mut [u8], x: &[T], features: usize, count: usize) -> Option<()> {
-    let mut columns = tables.columns.chunks_exact(3).zip(ranks.as_chunks_mut::<BLOCK>().0).peekable();
-    let mut start = 0;
-    for (place, feature) in tables.features.chunks_exact(2).enumerate() {
-        let cuts = tables.sorted.get(start..feature[1] as usize)?;
-        start = feature[1] as usize;
-        let mut values = [T::default(); BLOCK];
-        for (value, x) in values.iter_mut().zip(x.get(feature[0] as usize..)?.iter().step_by(features)).take(count) {
-            *value = *x;
-        }
-        let less = search(cuts, &values)?;
-        while let Some((column, ranks)) = columns.next_if(|(c, _)| c[0] as usize == place) {
-            let of_nan = if column[2] != 0 { 0 } else { u8::MAX };
-            for i in 0..BLOCK {
-                let rank = less[i].saturating_sub(column[1]).min(255) as u8;
-                ranks[i] = if values[i].is_missing() { of_nan } else { rank } ^ SIGN;
-            }
-        }
-    }
-    Some(())
-}
-
-/// How many of the ascending cuts are less than each value: a binary search of all values in step.
-#[inline(always)]
-fn search<T: Score>(cuts: &[T], values: &[T; BLOCK]) -> Option<[u32; BLOCK]> {
-    let mut places = [0u32; BLOCK];
-    let mut len = cuts.len();
-    while len > 0 {
-        // The number of cuts below is in places..=places + len.
-        let half = len.div_ceil(2);
-        for (place, value) in places.iter_mut().zip(values) {
-            let less = *cuts.get(*place as usize + half - 1)? < *value;
-            *place += if less { half as u32 } else { 0 };
-        }
-        len -= half;
-    }
-    Some(places)
 }

@@ -1,25 +1,59 @@
-//! A few rows: each tree is walked from its root.
+//! A few small trees: each is walked from its root, and compares the features themselves.
 
 use super::Score;
-use super::rows::Rows;
-use super::sums::{Forest, NAN_TRUE, WALK_LEAF};
+use super::rows::{self, BROKEN};
+use crate::error::Fault;
 
-/// Adds the votes of all trees to the scores, row by row, in the order of the trees.
-pub(super) fn walk<T: Score>(forest: &Forest<'_, T>, rows: Rows<'_, T>, links: &[u32], cuts: &[T]) -> Option<()> {
-    let features = rows.x.len() / rows.count;
-    for (row, scores) in rows.scores.chunks_exact_mut(forest.targets).enumerate() {
-        let x = &rows.x[row * features..(row + 1) * features];
-        for tree in forest.trees.chunks_exact(4) {
-            let (start, end) = (tree[0] as usize, tree[1] as usize);
-            let leaf = tree[2] as usize + leaf(x, links.get(2 * start..2 * end)?, cuts.get(start..end)?)?;
-            if forest.width == 1 {
-                let score = scores.get_mut(tree[3] as usize)?;
-                *score = *score + *forest.values.get(leaf)?;
-            } else {
-                let values = forest.values.get(leaf * forest.width..)?;
-                scores.iter_mut().zip(values).for_each(|(score, &value)| *score = *score + value);
-            }
+/// The bit of a test's first word that sends NaN to the true branch.
+pub const NAN_TRUE: u32 = 1 << 31;
+/// The bit of a branch that says that it is a leaf.
+pub const WALK_LEAF: u32 = 1 << 15;
+
+/// The sums of the votes of each row of `x` for each target; does nothing unless there are `least` rows or
+/// more, and fewer than `below` (0: no matter how many).
+///
+/// - `scores`: rows × `targets`; `x`: rows × features.
+/// - `links`, `cuts`: two words and a number a test: the feature and perhaps [`NAN_TRUE`]; in the low half the branch if `x <= cut`, in the high half
+///   the other. A branch is a test's number within the tree, or [`WALK_LEAF`] and a leaf's. The last test is the root.
+/// - `trees`, `values`: as [`sums`](super::sums()) has them.
+pub fn walk<T: Score>(
+    scores: &mut [T],
+    x: &[T],
+    links: &[u32],
+    cuts: &[T],
+    trees: &[u32],
+    values: &[T],
+    targets: usize,
+    width: usize,
+    least: usize,
+    below: usize,
+) -> Result<(), Fault> {
+    let count = rows::count(scores.len(), x.len(), (targets, width), (least, below))?;
+    if count == 0 {
+        return Ok(());
+    }
+    let features = x.len() / count;
+    for (row, scores) in scores.chunks_exact_mut(targets).enumerate() {
+        scores.fill(T::default());
+        let x = &x[row * features..(row + 1) * features];
+        for tree in trees.chunks_exact(4) {
+            add(scores, x, links, cuts, tree, values, width).ok_or(BROKEN)?;
         }
+    }
+    Ok(())
+}
+
+/// Adds the votes of a tree.
+#[inline(always)]
+fn add<T: Score>(scores: &mut [T], x: &[T], links: &[u32], cuts: &[T], tree: &[u32], values: &[T], width: usize) -> Option<()> {
+    let (start, end) = (tree[0] as usize, tree[1] as usize);
+    let leaf = tree[2] as usize + leaf(x, links.get(2 * start..2 * end)?, cuts.get(start..end)?)?;
+    if width == 1 {
+        let score = scores.get_mut(tree[3] as usize)?;
+        *score = *score + *values.get(leaf)?;
+    } else {
+        let values = values.get(leaf * width..)?;
+        scores.iter_mut().zip(values).for_each(|(score, &value)| *score = *score + value);
     }
     Some(())
 }

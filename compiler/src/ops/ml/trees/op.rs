@@ -1,13 +1,14 @@
 //! The core operator: the scores of an ensemble, and what becomes of them.
 
 use super::ensemble::{Ensemble, Link, Vote};
-use super::plan::{self, Plan};
+use super::plan::ranks::Ranks;
+use super::plan::{self, Plan, Way, select};
 use crate::import::Parse;
 use crate::ir::{DType, Dim, Fact, Tensor, ValueId};
 use crate::lower::{Lower, Operand};
 use crate::ops::{Infer, OpError, Operator, elementwise};
 use crate::program::Arg;
-use onnxc_runtime::kernels::trees::sums::BLOCK;
+use onnxc_runtime::kernels::trees::{descend, sums};
 use serde::{Deserialize, Serialize};
 
 crate::param_enum!(trees::Aggregate { Sum, Average, Min, Max });
@@ -47,8 +48,6 @@ pub enum Votes {
     OneMixed,
 }
 
-/// Fewer rows than this are walked. A tree of 31 leaves costs 64 rows together as much as 8 rows one by one.
-const FEW: i64 = 8;
 /// The most threads that there is scratch for.
 const MOST_TASKS: i64 = 64;
 
@@ -136,6 +135,16 @@ fn narrow(v: &[f64]) -> Tensor {
     Tensor::vector(&v.iter().map(|&x| x as f32).collect::<Vec<f32>>())
 }
 
+/// Memory for the ranks of a block, for each task that may run at a time.
+fn scratch(cx: &mut Lower<'_>, dtype: DType, x: &Operand, block: usize) -> Arg {
+    let dims = cx.dims();
+    let rows = if let [rows, _] = x.shape[..] { rows } else { cx.int(1) };
+    // All blocks have the same number of rows.
+    let blocks = dims.floor_div(dims.offset(rows, sums::BLOCK as i64 - 1), cx.int(sums::BLOCK as i64));
+    let tasks = dims.min(blocks, cx.int(MOST_TASKS));
+    cx.temp(dtype, &[tasks, cx.int(block as i64)]).write()
+}
+
 impl Operator for Trees {
     fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
         let shape = cx.shape(0)?;
@@ -164,9 +173,10 @@ impl Trees {
     /// Scores and votes of all rows; votes may be those of every row.
     fn scores(&self, cx: &mut Lower<'_>, shape: &[Dim]) -> Result<(Operand, Operand), OpError> {
         let double = cx.input(0)?.dtype == DType::F64;
+        let rows = shape.first().and_then(|&rows| cx.dims().value(rows)).and_then(|rows| usize::try_from(rows).ok());
         let sums = matches!(self.aggregate, Aggregate::Sum | Aggregate::Average);
-        match self.ensemble(cx).filter(|_| sums).and_then(|e| plan::plan(&e, double)) {
-            Some(plan) => self.sums(cx, shape, &plan),
+        match self.ensemble(cx).filter(|_| sums).and_then(|e| plan::plan(&e, double, rows)) {
+            Some(plan) => self.planned(cx, shape, &plan),
             None => self.general(cx, shape),
         }
     }
@@ -182,38 +192,63 @@ impl Trees {
         Some(Ensemble { nodes, roots: roots.into_iter().map(Link).collect(), leaves: words(6)?, votes, sets, targets: self.targets })
     }
 
-    /// The tuned kernel.
-    fn sums(&self, cx: &mut Lower<'_>, shape: &[Dim], plan: &Plan) -> Result<(Operand, Operand), OpError> {
+    /// The tuned kernels: one for few rows, one for many.
+    fn planned(&self, cx: &mut Lower<'_>, shape: &[Dim], plan: &Plan) -> Result<(Operand, Operand), OpError> {
         let x = cx.input(0)?;
-        let dims = cx.dims();
         let scores = cx.temp(x.dtype, shape);
-        let rows = shape.first().copied().unwrap_or_else(|| cx.int(1));
-        // What is not needed for the number of rows, if that is known, need not travel.
-        let known = dims.value(rows);
-        let few = known.map_or(FEW, |rows| if rows < FEW { FEW } else { 0 });
-        let (walks, selects) = (few > 0, known.is_none_or(|rows| rows >= FEW));
-        let tasks = dims.min(dims.floor_div(dims.offset(rows, BLOCK as i64 - 1), cx.int(BLOCK as i64)), cx.int(MOST_TASKS));
-        let width = if selects { (plan.columns.len() / 3 * BLOCK) as i64 } else { 0 };
-        let ranks = cx.temp(DType::U8, &[tasks, cx.int(width)]);
-        let numbers = |v: &[f64]| if x.dtype == DType::F64 { Tensor::vector(v) } else { narrow(v) };
-        let (nothing, none): (&[u32], &[f64]) = (&[], &[]);
-        let tables = [
-            ("walk", Tensor::vector(if walks { &plan.links } else { nothing })),
-            ("cuts", numbers(if walks { &plan.cuts } else { none })),
-            ("features", Tensor::vector(if selects { &plan.features } else { nothing })),
-            ("sorted", numbers(if selects { &plan.sorted } else { none })),
-            ("columns", Tensor::vector(if selects { &plan.columns } else { nothing })),
-            ("tests", Tensor::vector(if selects { plan.tests.as_slice() } else { &[] })),
-            ("trees", Tensor::vector(&plan.trees)),
-            ("leaves", numbers(&plan.values)),
-        ];
-        let tables = tables.into_iter().map(|(name, tensor)| cx.weight(name, tensor).read());
-        let mut args = vec![Arg::Cx, scores.write(), ranks.write(), x.read()];
-        args.extend(tables);
-        args.extend([self.targets as i64, plan.width as i64, few].map(|v| Arg::Usize(cx.int(v))));
-        cx.call(crate::kernel!(trees::sums(_, _, _, _, _, _, _, _, _, _, _, _, _, _, _) for real(x.dtype)), args)?;
-        let voted = cx.weight("voted", Tensor::vector(&plan.voted));
+        let below = if plan.many.is_some() { plan.split } else { 0 };
+        if let Some(way) = &plan.few {
+            self.way(cx, plan, way, (scores.write(), &x), (0, below))?;
+        }
+        if let Some(way) = &plan.many {
+            let out = if plan.few.is_some() { scores.update() } else { scores.write() };
+            self.way(cx, plan, way, (out, &x), (plan.split, 0))?;
+        }
+        let voted = cx.weight("voted", Tensor::vector(&plan.forest.voted));
         Ok((scores, voted))
+    }
+
+    /// The call of one of them, for that range of rows (0: no end).
+    fn way(&self, cx: &mut Lower<'_>, plan: &Plan, way: &Way, (scores, x): (Arg, &Operand), rows: (usize, usize)) -> Result<(), OpError> {
+        let numbers = |v: &[f64]| if x.dtype == DType::F64 { Tensor::vector(v) } else { narrow(v) };
+        let ints = |v: &[u32]| Tensor::vector(v);
+        let ranks = |r: &Ranks| [("features", ints(&r.features)), ("sorted", numbers(&r.sorted)), ("columns", ints(&r.columns))];
+        let values = || ("values", numbers(&plan.values));
+        let trees = || ("trees", ints(&select::trees(&plan.forest)));
+        let (mut args, kernel, tables) = match way {
+            Way::Walk(walk) => {
+                let kernel = crate::kernel!(trees::walk(_, _, _, _, _, _, _, _, _, _) for real(x.dtype));
+                (vec![scores, x.read()], kernel, vec![("links", ints(&walk.links)), ("cuts", numbers(&walk.cuts)), trees(), values()])
+            }
+            Way::Bits(b, r) => {
+                let kernel = crate::kernel!(trees::bits(_, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _) for real(x.dtype));
+                let own = [
+                    ("groups", ints(&b.groups)),
+                    ("entries", ints(&b.entries)),
+                    ("maps", Tensor::vector(&b.maps)),
+                    ("masks", ints(&b.masks)),
+                    ("bit_trees", ints(&b.trees)),
+                    ("bit_values", numbers(&b.values)),
+                ];
+                (vec![Arg::Cx, scores, x.read()], kernel, ranks(r).into_iter().chain(own).collect())
+            }
+            Way::Select(s, r) => {
+                let kernel = crate::kernel!(trees::sums(_, _, _, _, _, _, _, _, _, _, _, _, _, _) for real(x.dtype));
+                let scratch = scratch(cx, DType::U8, x, r.width() * sums::BLOCK);
+                let own = [("tests", Tensor::vector(&s.tests)), trees(), values()];
+                (vec![Arg::Cx, scores, scratch, x.read()], kernel, ranks(r).into_iter().chain(own).collect())
+            }
+            Way::Descend(d, r) => {
+                let kernel = crate::kernel!(trees::descend(_, _, _, _, _, _, _, _, _, _, _, _, _, _, _) for real(x.dtype));
+                let scratch = scratch(cx, DType::U16, x, r.width() * descend::BLOCK);
+                let own = [("nodes", ints(&d.nodes)), ("node_leaves", ints(&d.leaves)), ("roots", ints(&d.trees)), values()];
+                (vec![Arg::Cx, scores, scratch, x.read()], kernel, ranks(r).into_iter().chain(own).collect())
+            }
+        };
+        args.extend(tables.into_iter().map(|(name, tensor)| cx.weight(name, tensor).read()));
+        let sizes = [self.targets, plan.forest.width, rows.0, rows.1];
+        args.extend(sizes.map(|n| Arg::Usize(cx.int(n as i64))));
+        cx.call(kernel, args)
     }
 
     /// The kernel for all ensembles.

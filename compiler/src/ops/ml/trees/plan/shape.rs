@@ -1,69 +1,84 @@
-//! The tables of the tuned kernel (`onnxc_runtime::kernels::trees::sums`): every test as `x <= cut`, ranks of bytes, votes that only add up.
+//! Trees as the tuned kernels want them: every test as `x <= cut`, and votes that only add up.
 
-use super::ensemble::{Ensemble, Link, Mode, Node};
-use onnxc_runtime::kernels::trees::sums::{MOST_CUTS, MOST_LEAVES, MOST_TESTS, NAN_TRUE, WALK_LEAF};
-use std::collections::{BTreeMap, HashMap};
+use crate::ops::ml::trees::ensemble::{Ensemble, Link, Mode, Node};
+use std::collections::HashMap;
 
-/// The tables, as the kernel's documentation has them. `f64` stands for the dtype of the scores.
-#[derive(Debug, Default)]
-#[allow(missing_docs)] // See there.
-pub struct Plan {
-    pub links: Vec<u32>,
-    pub cuts: Vec<f64>,
-    pub features: Vec<u32>,
-    pub sorted: Vec<f64>,
-    pub columns: Vec<u32>,
-    pub tests: Vec<u16>,
-    pub trees: Vec<u32>,
-    pub values: Vec<f64>,
-    pub width: usize,
+/// The trees of an ensemble in these terms.
+#[derive(Debug)]
+pub struct Forest {
+    /// The trees.
+    pub trees: Vec<Tree>,
     /// Which targets get votes, whatever the row.
     pub voted: Vec<u8>,
+    /// How many values a leaf has: 1, or one for each target.
+    pub width: usize,
 }
 
 /// A branch within a tree: a leaf's number or a test's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Branch {
-    Leaf(u16),
-    Test(u16),
+pub enum Branch {
+    /// A leaf's number.
+    Leaf(u32),
+    /// A test's number.
+    Test(u32),
 }
 
 /// `x <= cut`, or `nan_true` if x is NaN.
 #[derive(Clone, Copy, Debug)]
-struct Test {
-    feature: u32,
-    cut: f64,
-    nan_true: bool,
-    branches: [Branch; 2],
+pub struct Test {
+    /// The feature x.
+    pub feature: u32,
+    /// The greatest x for which it is true.
+    pub cut: f64,
+    /// Whether it is true for NaN.
+    pub nan_true: bool,
+    /// The branches: if the test is true, and if not.
+    pub branches: [Branch; 2],
 }
 
 /// A tree in these terms: the branches of a test are before it, the root is the last.
 #[derive(Debug, Default)]
-struct Tree {
-    tests: Vec<Test>,
+pub struct Tree {
+    /// The tests; none if the tree is its leaf 0.
+    pub tests: Vec<Test>,
     /// The ensemble's leaves by their numbers here.
-    leaves: Vec<usize>,
+    pub leaves: Vec<usize>,
+    /// The target of all its votes, if there is one.
+    pub target: Option<u32>,
 }
 
-/// The plan, unless the ensemble has something that the tuned kernel cannot do. `double`: whether scores are f64.
-pub fn plan(e: &Ensemble, double: bool) -> Option<Plan> {
-    let mut shaper = Shaper { e, double, done: HashMap::new(), tree: Tree::default() };
-    let (mut trees, mut total) = (Vec::with_capacity(e.roots.len()), 0);
-    for &root in &e.roots {
-        let tree = shaper.tree(root)?;
-        // Trees may share what they are made of: not worth an explosion.
-        total += tree.tests.len() + tree.leaves.len();
-        if total > 4 * (e.nodes.len() + e.leaves.len()) + (1 << 12) {
-            return None;
+impl Tree {
+    /// Where a row begins.
+    pub fn root(&self) -> Branch {
+        self.tests.len().checked_sub(1).map_or(Branch::Leaf(0), |last| Branch::Test(last as u32))
+    }
+}
+
+impl Forest {
+    /// The forest of an ensemble, unless it has something that the tuned kernels cannot do. `double`: whether scores are f64.
+    pub fn new(e: &Ensemble, double: bool) -> Option<Self> {
+        let mut shaper = Shaper { e, double, done: HashMap::new(), tree: Tree::default() };
+        let (mut trees, mut total) = (Vec::with_capacity(e.roots.len()), 0);
+        for &root in &e.roots {
+            let tree = shaper.tree(root)?;
+            // Trees may share what they are made of: not worth an explosion.
+            total += tree.tests.len() + tree.leaves.len();
+            if total > 4 * (e.nodes.len() + e.leaves.len()) + (1 << 12) {
+                return None;
+            }
+            trees.push(tree);
         }
-        trees.push(tree);
+        Some(Self { voted: voted(e, &trees)?, width: width(e, &trees)?, trees })
     }
-    let mut plan = Plan { voted: voted(e, &trees)?, width: width(e, &trees)?, ..Plan::default() };
-    let ranks = Ranks::new(&trees, &mut plan)?;
-    for tree in &trees {
-        plan.add(e, tree, &ranks)?;
+
+    /// The values of an ensemble's leaf.
+    pub fn values(&self, e: &Ensemble, leaf: usize) -> impl Iterator<Item = f64> {
+        let mut values = vec![0.0; self.width];
+        for vote in e.votes_of(leaf) {
+            values[if self.width == 1 { 0 } else { vote.target as usize }] = vote.weight;
+        }
+        values.into_iter()
     }
-    Some(plan)
 }
 
 /// Makes trees of tests.
@@ -99,19 +114,20 @@ impl Shaper<'_> {
             };
             self.done.insert(link.0, branch);
         }
-        Some(std::mem::take(&mut self.tree))
+        let tree = std::mem::take(&mut self.tree);
+        Some(Tree { target: target(self.e, &tree), ..tree })
     }
 
     fn leaf(&mut self, link: Link) -> Option<Branch> {
         let number = self.tree.leaves.len();
         self.tree.leaves.push(link.as_leaf()?);
-        (number < MOST_LEAVES).then_some(Branch::Leaf(number as u16))
+        Some(Branch::Leaf(number as u32))
     }
 
     fn test(&mut self, feature: u32, cut: f64, nan_true: bool, branches: [Branch; 2]) -> Option<Branch> {
         let number = self.tree.tests.len();
         self.tree.tests.push(Test { feature, cut, nan_true, branches });
-        (number < MOST_TESTS && !cut.is_nan()).then_some(Branch::Test(number as u16))
+        (!cut.is_nan()).then_some(Branch::Test(number as u32))
     }
 
     /// The greatest number below, if there is one.
@@ -190,88 +206,10 @@ fn target(e: &Ensemble, tree: &Tree) -> Option<u32> {
 
 /// 1 if each tree votes for one target, else all targets, unless most leaves then say nothing of most.
 fn width(e: &Ensemble, trees: &[Tree]) -> Option<usize> {
-    if trees.iter().all(|tree| target(e, tree).is_some()) {
+    if trees.iter().all(|tree| tree.target.is_some()) {
         return Some(1);
     }
     let leaves: usize = trees.iter().map(|t| t.leaves.len()).sum();
     let votes: usize = trees.iter().flat_map(|t| &t.leaves).map(|&leaf| e.votes_of(leaf).len()).sum();
     (leaves.checked_mul(e.targets)? <= 4 * votes + 4096).then_some(e.targets)
-}
-
-/// Which byte of a rank a test compares.
-struct Ranks {
-    /// The cuts of each feature, ascending, in `Plan::sorted`, and the feature's place in `Plan::features`.
-    cuts: HashMap<u32, (usize, usize)>,
-    /// The columns by place of the feature, number of the part of its cuts, and where NaN goes.
-    columns: HashMap<(usize, usize, bool), u16>,
-    /// Where the cuts of each place begin.
-    starts: Vec<usize>,
-}
-
-impl Ranks {
-    fn new(trees: &[Tree], plan: &mut Plan) -> Option<Self> {
-        let mut by_feature: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
-        for test in trees.iter().flat_map(|t| &t.tests) {
-            by_feature.entry(test.feature).or_default().push(test.cut);
-        }
-        let mut ranks = Self { cuts: HashMap::new(), columns: HashMap::new(), starts: Vec::new() };
-        for (place, (feature, mut cuts)) in by_feature.into_iter().enumerate() {
-            cuts.sort_by(f64::total_cmp);
-            cuts.dedup_by(|a, b| a == b);
-            ranks.starts.push(plan.sorted.len());
-            plan.sorted.extend(cuts);
-            ranks.cuts.insert(feature, (place, plan.sorted.len()));
-            plan.features.extend([feature, plan.sorted.len() as u32]);
-        }
-        let mut used: Vec<(usize, usize, bool)> = Vec::new();
-        for test in trees.iter().flat_map(|t| &t.tests) {
-            used.push(ranks.place(plan, test)?.0);
-        }
-        used.sort_unstable();
-        used.dedup();
-        for (i, key) in used.into_iter().enumerate() {
-            plan.columns.extend([key.0 as u32, (key.1 * MOST_CUTS) as u32, u32::from(key.2)]);
-            ranks.columns.insert(key, u16::try_from(i).ok()?);
-        }
-        Some(ranks)
-    }
-
-    /// The column of a test, and the greatest rank in it for which it is true.
-    fn place(&self, plan: &Plan, test: &Test) -> Option<((usize, usize, bool), u16)> {
-        let &(place, end) = self.cuts.get(&test.feature)?;
-        let cuts = plan.sorted.get(self.starts[place]..end)?;
-        let rank = cuts.partition_point(|&c| c < test.cut);
-        Some(((place, rank / MOST_CUTS, test.nan_true), (rank % MOST_CUTS) as u16))
-    }
-}
-
-impl Plan {
-    fn add(&mut self, e: &Ensemble, tree: &Tree, ranks: &Ranks) -> Option<()> {
-        let start = self.cuts.len();
-        for test in &tree.tests {
-            let walk = |b: Branch| match b {
-                Branch::Leaf(i) => u32::from(i) | WALK_LEAF,
-                Branch::Test(i) => u32::from(i),
-            };
-            let [yes, no] = test.branches;
-            self.links.extend([test.feature | if test.nan_true { NAN_TRUE } else { 0 }, walk(yes) | walk(no) << 16]);
-            self.cuts.push(test.cut);
-            let (column, most) = ranks.place(self, test)?;
-            let slot = |b: Branch| match b {
-                Branch::Leaf(i) => i,
-                Branch::Test(i) => i + MOST_LEAVES as u16,
-            };
-            self.tests.extend([*ranks.columns.get(&column)?, most, slot(yes), slot(no)]);
-        }
-        let first = self.values.len() / self.width;
-        self.trees.extend([start as u32, self.cuts.len() as u32, first as u32, target(e, tree).unwrap_or(0)]);
-        for &leaf in &tree.leaves {
-            let from = self.values.len();
-            self.values.resize(from + self.width, 0.0);
-            for vote in e.votes_of(leaf) {
-                self.values[from + if self.width == 1 { 0 } else { vote.target as usize }] = vote.weight;
-            }
-        }
-        Some(())
-    }
 }

@@ -1,0 +1,100 @@
+//! Which kernels evaluate an ensemble, by a model of costs, and their tables.
+//!
+//! The costs are cycles, fitted to measurements on AVX2 machines. They need not be exact: where two ways are close it matters little which is taken.
+
+pub mod bits;
+pub mod descend;
+pub mod ranks;
+pub mod select;
+pub mod shape;
+
+use super::ensemble::Ensemble;
+use bits::Bits;
+use descend::Descend;
+use onnxc_runtime::kernels::trees::{descend as descent, sums};
+use ranks::Ranks;
+use select::{Select, Walk};
+use shape::Forest;
+
+/// A kernel with its tables.
+#[derive(Debug)]
+pub enum Way {
+    /// `trees::walk`.
+    Walk(Walk),
+    /// `trees::bits`.
+    Bits(Bits, Ranks),
+    /// `trees::sums`.
+    Select(Select, Ranks),
+    /// `trees::descend`.
+    Descend(Descend, Ranks),
+}
+
+/// What an ensemble becomes.
+#[derive(Debug)]
+pub struct Plan {
+    /// Its trees.
+    pub forest: Forest,
+    /// The values of all leaves, tree by tree (`bits` has its own).
+    pub values: Vec<f64>,
+    /// For fewer rows than `split`; for all if there is no other.
+    pub few: Option<Way>,
+    /// For others; for all if there is no other.
+    pub many: Option<Way>,
+    /// From how many rows on `many` is cheaper; 0 if it does all.
+    pub split: usize,
+}
+
+/// A way, and what a row and a block of rows cost.
+struct Offer {
+    way: Way,
+    row: f64,
+    block: f64,
+}
+
+/// The rows of a block, for costs.
+const BLOCK: usize = sums::BLOCK;
+
+/// The plan, unless the ensemble has something that the tuned kernels cannot do. `double`: whether scores are f64; `rows`: their number, if known.
+pub fn plan(e: &Ensemble, double: bool, rows: Option<usize>) -> Option<Plan> {
+    let forest = Forest::new(e, double)?;
+    let values = forest.trees.iter().flat_map(|t| &t.leaves).flat_map(|&leaf| forest.values(e, leaf)).collect();
+    let offers = offers(e, &forest);
+    let least = |cost: fn(&Offer) -> f64| (0..offers.len()).min_by(|&a, &b| cost(&offers[a]).total_cmp(&cost(&offers[b])));
+    let (few, many) = (least(|o| o.row)?, least(|o| o.block)?);
+    // As many rows as one by one cost less than a block.
+    let split = if few == many { 0 } else { (offers[many].block / offers[few].row).ceil().clamp(2.0, BLOCK as f64) as usize };
+    let wanted = |known: fn(usize, usize) -> bool| split > 0 && rows.is_none_or(|rows| known(rows, split));
+    let (want_few, want_many) = (wanted(|rows, split| rows < split), split == 0 || wanted(|rows, split| rows >= split));
+    let mut ways: Vec<Option<Way>> = offers.into_iter().map(|o| Some(o.way)).collect();
+    let few = if want_few { ways[few].take() } else { None };
+    let many = if want_many { ways[many].take() } else { None };
+    Some(Plan { split: if few.is_none() { 0 } else { split }, forest, values, few, many })
+}
+
+/// The ways there are.
+fn offers(e: &Ensemble, forest: &Forest) -> Vec<Offer> {
+    let mut offers = Vec::new();
+    if let Some(walk) = Walk::new(forest) {
+        let row = Walk::row_cycles(forest);
+        offers.push(Offer { way: Way::Walk(walk), row, block: row * BLOCK as f64 });
+    }
+    if let Some(ranks) = Ranks::new(forest, sums::MOST_CUTS)
+        && let Some(bits) = Bits::new(e, forest, &ranks)
+    {
+        let row = ranks.row_cycles() + bits.row_cycles();
+        offers.push(Offer { way: Way::Bits(bits, ranks), row, block: row * BLOCK as f64 });
+    }
+    if let Some(ranks) = Ranks::new(forest, sums::MOST_CUTS)
+        && let Some(select) = Select::new(forest, &ranks)
+    {
+        let block = ranks.block_cycles(BLOCK as f64) + select.block_cycles(forest);
+        offers.push(Offer { way: Way::Select(select, ranks), row: block, block });
+    }
+    if let Some(ranks) = Ranks::new(forest, descent::MOST_CUTS)
+        && let Some(descend) = Descend::new(forest, &ranks)
+    {
+        let row = ranks.row_cycles() + descend.row_cycles();
+        offers.push(Offer { way: Way::Descend(descend, ranks), row, block: row * BLOCK as f64 });
+    }
+    offers
+}

@@ -1,0 +1,85 @@
+//! The ranks that tests compare, and how many of them a row costs.
+
+use super::shape::{Forest, Test};
+use std::collections::{BTreeMap, HashMap};
+
+/// Which rank a test compares. The tables are as `onnxc_runtime::kernels::trees::sums` has them.
+#[derive(Debug)]
+pub struct Ranks {
+    /// Two words each: the feature, and the end of its cuts in `sorted`.
+    pub features: Vec<u32>,
+    /// The cuts of each feature, ascending.
+    pub sorted: Vec<f64>,
+    /// Three words each: the place in `features`, the first cut, and 1 if NaN has rank 0.
+    pub columns: Vec<u32>,
+    /// The most cuts that a column tells apart.
+    most: usize,
+    /// Places of features.
+    places: HashMap<u32, usize>,
+    /// The columns by place of the feature, number of the part of its cuts, and where NaN goes.
+    numbers: HashMap<(usize, usize, bool), u16>,
+}
+
+impl Ranks {
+    /// The ranks of all tests, in columns of at most `most` cuts; `None` if there are too many columns.
+    pub fn new(forest: &Forest, most: usize) -> Option<Self> {
+        let tests = || forest.trees.iter().flat_map(|t| &t.tests);
+        let mut by_feature: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+        for test in tests() {
+            by_feature.entry(test.feature).or_default().push(test.cut);
+        }
+        let mut ranks =
+            Self { features: Vec::new(), sorted: Vec::new(), columns: Vec::new(), most, places: HashMap::new(), numbers: HashMap::new() };
+        for (place, (feature, mut cuts)) in by_feature.into_iter().enumerate() {
+            cuts.sort_by(f64::total_cmp);
+            cuts.dedup_by(|a, b| a == b);
+            ranks.sorted.extend(cuts);
+            ranks.places.insert(feature, place);
+            ranks.features.extend([feature, u32::try_from(ranks.sorted.len()).ok()?]);
+        }
+        let mut used = tests().map(|test| Some(ranks.key(test)?.0)).collect::<Option<Vec<_>>>()?;
+        used.sort_unstable();
+        used.dedup();
+        for (i, key) in used.into_iter().enumerate() {
+            ranks.columns.extend([key.0 as u32, (key.1 * most) as u32, u32::from(key.2)]);
+            ranks.numbers.insert(key, u16::try_from(i).ok()?);
+        }
+        Some(ranks)
+    }
+
+    /// The number of columns.
+    pub fn width(&self) -> usize {
+        self.columns.len() / 3
+    }
+
+    /// The column of a test, and the greatest rank in it for which the test is true.
+    pub fn place(&self, test: &Test) -> Option<(u16, u16)> {
+        let (key, rank) = self.key(test)?;
+        Some((*self.numbers.get(&key)?, rank))
+    }
+
+    fn key(&self, test: &Test) -> Option<((usize, usize, bool), u16)> {
+        let &place = self.places.get(&test.feature)?;
+        let rank = self.cuts(place)?.partition_point(|&c| c < test.cut);
+        Some(((place, rank / self.most, test.nan_true), (rank % self.most) as u16))
+    }
+
+    fn cuts(&self, place: usize) -> Option<&[f64]> {
+        let start = if place == 0 { 0 } else { self.features[2 * place - 1] };
+        self.sorted.get(start as usize..self.features[2 * place + 1] as usize)
+    }
+
+    /// Cycles to rank one row: a few halvings, then a window is counted.
+    pub fn row_cycles(&self) -> f64 {
+        self.all_cuts().map(|n| 8.0 + 6.0 * (n / 32.0).max(1.0).log2()).sum()
+    }
+
+    /// Cycles to rank a block of rows, searched in step.
+    pub fn block_cycles(&self, rows: f64) -> f64 {
+        self.all_cuts().map(|n| rows * (2.0 + 1.5 * (n + 1.0).log2())).sum()
+    }
+
+    fn all_cuts(&self) -> impl Iterator<Item = f64> {
+        (0..self.features.len() / 2).map(|place| self.cuts(place).unwrap_or_default().len() as f64)
+    }
+}
