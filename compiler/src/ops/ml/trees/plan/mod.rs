@@ -1,6 +1,9 @@
 //! Which kernels evaluate an ensemble, by a model of costs, and their tables.
 //!
-//! The costs are cycles, fitted to measurements on AVX2 machines. They need not be exact: where two ways are close it matters little which is taken.
+//! The costs are estimates, in cycles of the loops, that each way's tables give. Measured (LightGBM and XGBoost of 100 and 1,000 trees, a random forest
+//! of 100 large ones; 100 rows, one thread, AVX2) they are within a factor of two of one clock, and the way with the least cost was the quickest every
+//! time. One row that is always the same flatters `walk`, since the processor learns its branches: it is then as quick as `bits` or up to 1.7 times
+//! quicker, and three times slower where rows differ, which is what the costs are of.
 
 pub mod bits;
 pub mod descend;
