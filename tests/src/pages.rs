@@ -20,6 +20,7 @@ use onnxc::program::interpret;
 use onnxc::program::{PortType, Program};
 use onnxc::{Options, emit, import, memory, passes, verify, write};
 use onnxc_proto::ExternalFiles;
+use onnxc_runtime::element::DType;
 use onnxc_runtime::value::{Tensor, Value};
 use std::path::{Path, PathBuf};
 
@@ -145,9 +146,13 @@ fn run(program: &Program, inputs: &str) -> String {
 fn values(program: &Program, inputs: &str) -> Vec<Value> {
     let given: Vec<(&str, &str)> = inputs.split(';').filter_map(|i| i.trim().split_once('=')).collect();
     let value = |name: &str, ty: &PortType| -> Value {
-        let PortType::Tensor(dtype, _) = ty else { panic!("input `{name}` is no tensor") };
+        let dtype = match ty {
+            PortType::Tensor(dtype, _) => Some(*dtype),
+            PortType::Object(text) => text.strip_suffix("[..]").and_then(DType::from_name),
+        };
+        let dtype = dtype.unwrap_or_else(|| panic!("input `{name}` is no tensor"));
         let (_, text) = given.iter().find(|g| g.0 == name).unwrap_or_else(|| panic!("no value for `{name}`"));
-        let tensor = literal::parse(text, *dtype).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let tensor = literal::parse(text, dtype).unwrap_or_else(|e| panic!("{name}: {e}"));
         // `[]` is an empty tensor of whatever shape is declared.
         fit(tensor, ty, program).into()
     };

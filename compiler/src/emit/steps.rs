@@ -248,6 +248,8 @@ impl Emitter<'_> {
                 let inner = self.arg(inner, carving);
                 quote!(Some(#inner))
             }
+            // The shape of a scalar.
+            Arg::Bind(symbols) if symbols.is_empty() => quote!(&mut []),
             Arg::Bind(symbols) => {
                 self.with_uses(|u| u.dims_mut = true);
                 self.bound = symbols.len();

@@ -7,6 +7,7 @@ mod functions;
 mod lengths;
 mod node;
 mod order;
+mod ranks;
 mod sink;
 mod squeeze;
 mod tensors;
@@ -168,6 +169,12 @@ impl Import<'_> {
             let done =
                 if used.iter().any(|name| missing.contains(name)) { Err(Report::default()) } else { self.node(&imported, index, graph) };
             if let Err(found) = done {
+                if found.is_unsupported()
+                    && let Some(fork) = self.fork(node, index, graph)
+                {
+                    sink.fork(node, fork, index);
+                    continue;
+                }
                 found.diagnostics.into_iter().for_each(|d| report.push(d));
                 missing.extend(node.output.iter().map(String::as_str));
             } else if self.branches_differ(&imported) {

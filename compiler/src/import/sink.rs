@@ -15,6 +15,9 @@ use std::collections::{BTreeSet, HashSet};
 /// How deep such branches are nested at most; each level doubles what follows.
 const MAX_LEVELS: usize = 10;
 
+/// How many nodes the branches over a rank may have in all.
+const MAX_COPIES: usize = 3000;
+
 /// The nodes of a graph that wait to be moved into the branches of the first of them.
 #[derive(Default)]
 pub struct Sink<'a> {
@@ -22,6 +25,8 @@ pub struct Sink<'a> {
     head: Option<(Cow<'a, NodeProto>, usize)>,
     followers: Vec<usize>,
     made: HashSet<&'a str>,
+    /// How often the followers are copied, if the first is an `If` over a rank.
+    copies: usize,
 }
 
 impl<'a> Sink<'a> {
@@ -33,6 +38,16 @@ impl<'a> Sink<'a> {
             self.followers.push(index);
         }
         self.made.extend(node.output.iter().map(String::as_str).filter(|n| !n.is_empty()));
+    }
+
+    /// Takes a node that could not be imported for want of a rank, with the `If` over that rank, which has so many branches.
+    pub fn fork(&mut self, node: &'a NodeProto, (fork, branches): (NodeProto, usize), index: usize) {
+        if self.head.is_none() {
+            // What uses the value from here on does so in the branches.
+            self.made.extend(node.input.iter().map(String::as_str).filter(|&name| fork.output.iter().any(|o| o == name)));
+            (self.head, self.copies) = (Some((Cow::Owned(fork), index)), branches);
+        }
+        self.begin(node, Cow::Borrowed(node), index);
     }
 
     /// Takes the node if it depends on those that were taken.
@@ -60,8 +75,14 @@ impl Import<'_> {
     pub(super) fn finish_sink(&mut self, sink: Sink<'_>, nodes: &[NodeProto], outputs: &[&String], graph: &str) -> Result<(), Report> {
         let Some((head, first)) = &sink.head else { return Ok(()) };
         let wanted: Vec<&String> = outputs.iter().copied().filter(|name| sink.made.contains(name.as_str())).collect();
+        if self.frames.len() > 1 {
+            // What is declared of these in a body is not the rank in each of the branches.
+            wanted.iter().for_each(|&name| drop(self.top().hints.remove(name)));
+        }
         let followers: Vec<&NodeProto> = sink.followers.iter().map(|&i| &nodes[i]).collect();
-        if let Some(node) = sunk(head, &followers, &wanted) {
+        if sink.copies * followers.len() <= MAX_COPIES
+            && let Some(node) = sunk(head, &followers, &wanted)
+        {
             return self.node(&node, *first, graph);
         }
         sink.followers.iter().try_for_each(|&i| self.node(&nodes[i], i, graph))

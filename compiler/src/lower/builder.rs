@@ -15,7 +15,7 @@ use std::collections::HashSet;
 pub enum Place {
     /// A tensor's elements.
     Tensor(View),
-    /// A sequence, optional or map.
+    /// A sequence, an optional, a map, or a tensor of which only the run knows the rank.
     Object(BufferId),
 }
 
@@ -91,12 +91,11 @@ impl Builder {
     /// The place of an input of the model.
     pub fn input(&mut self, number: usize, graph: &Graph, value: ValueId) -> Place {
         let value = &graph.values[value];
-        let (dtype, len) = match &value.fact.ty {
-            Type::Tensor(dtype, shape) => (*dtype, self.dims.product(shape.as_deref().unwrap_or_default())),
-            _ => (DType::U8, self.dims.int(1)),
-        };
-        let view = self.buffer(dtype, len, Storage::Input(number), &value.name);
-        if matches!(value.fact.ty, Type::Tensor(..)) { Place::Tensor(view) } else { Place::Object(view.buffer) }
+        let storage = Storage::Input(number);
+        if let Type::Tensor(dtype, Some(shape)) = &value.fact.ty {
+            return Place::Tensor(self.buffer(*dtype, self.dims.product(shape), storage, &value.name));
+        }
+        Place::Object(self.buffer(DType::U8, self.dims.int(1), storage, &value.name).buffer)
     }
 
     /// Lowers all nodes of a graph with these places for its inputs; gives the places of its outputs. `entry`: the graph is the model's own, so
@@ -134,7 +133,7 @@ impl Builder {
         let info = &graph.values[value];
         let place = match (&info.def, &info.fact.ty, info.fact.as_const()) {
             (Def::Const, _, Some(tensor)) => Place::Tensor(self.weight(&info.name, tensor.clone())),
-            (_, Type::Tensor(dtype, shape), _) => Place::Tensor(self.scratch(*dtype, shape.as_deref().unwrap_or_default(), &info.name)),
+            (_, Type::Tensor(dtype, Some(shape)), _) => Place::Tensor(self.scratch(*dtype, shape, &info.name)),
             _ => Place::Object(self.object(&info.name)),
         };
         places[value.index()] = Some(place);

@@ -21,34 +21,24 @@ use onnxc_runtime::element::DType;
 pub fn lower(graph: &Graph, producer: &str) -> Result<Program, NodeError> {
     let mut builder = Builder::new(&graph.dims);
     let params: Vec<Place> = graph.inputs.iter().enumerate().map(|(i, &v)| builder.input(i, graph, v)).collect();
-    let inputs =
-        graph.inputs.iter().zip(&params).map(|(&v, place)| port(graph, &graph.values[v].name, v, place)).collect::<Result<_, _>>()?;
+    let inputs = graph.inputs.iter().zip(&params).map(|(&v, place)| port(graph, &graph.values[v].name, v, place)).collect();
     let places = builder.graph(graph, &params, true)?;
     let mut outputs = Vec::new();
     for ((name, value), place) in graph.outputs.iter().zip(places) {
         let place = builder.own_output(graph, name, *value, place, &outputs);
-        outputs.push(port(graph, name, *value, &place)?);
+        outputs.push(port(graph, name, *value, &place));
     }
     let mut program = builder.finish(graph, producer, inputs, outputs);
     sweep::sweep(&mut program);
     Ok(program)
 }
 
-fn port(graph: &Graph, name: &str, value: ValueId, place: &Place) -> Result<Port, NodeError> {
-    let fact = graph.fact(value);
-    let ty = match &fact.ty {
+fn port(graph: &Graph, name: &str, value: ValueId, place: &Place) -> Port {
+    let ty = match &graph.fact(value).ty {
         Type::Tensor(dtype, Some(shape)) => PortType::Tensor(*dtype, shape.clone()),
-        Type::Tensor(_, None) => {
-            let origin = graph
-                .producer(value)
-                .map_or_else(|| crate::ir::Origin { node: name.into(), operator: "output".into() }, |(n, _)| n.origin.clone());
-            let error = OpError::unsupported(format!("the rank of `{name}` is not known when compiling"))
-                .help("declare the shape of this input or output in the model, or give --input-shape");
-            return Err(NodeError { origin, inputs: Vec::new(), error });
-        }
         other => PortType::Object(crate::ir::fact::show_type(other, &graph.dims)),
     };
-    Ok(Port { name: name.to_owned(), ty, buffer: place.buffer() })
+    Port { name: name.to_owned(), ty, buffer: place.buffer() }
 }
 
 /// A tensor operand of a kernel: dtype, shape and where the elements are.
@@ -154,7 +144,29 @@ impl<'a> Lower<'a> {
         }
     }
 
-    /// The object (sequence, optional, map) that input `i` is.
+    /// The tensor of one element that input `i` is, even if only the run knows its rank.
+    pub fn single(&mut self, i: usize) -> Result<Operand, OpError> {
+        let (place, dtype) = (self.place(i)?, self.fact(i)?.dtype());
+        match dtype {
+            Some(dtype) => self.element(place, dtype),
+            None => self.input(i),
+        }
+    }
+
+    /// The element at a place, where a tensor of one element is.
+    pub fn element(&mut self, place: Place, dtype: DType) -> Result<Operand, OpError> {
+        match place {
+            Place::Tensor(view) => Ok(Operand { dtype, shape: Vec::new(), view }),
+            Place::Object(x) => {
+                let out = self.temp(dtype, &[]);
+                let args = vec![out.write(), Arg::InObject(x), Arg::DType(dtype)];
+                self.call(crate::kernel!(object::unpack(_, _, _) for any(dtype)), args)?;
+                Ok(out)
+            }
+        }
+    }
+
+    /// The object (sequence, optional, map, tensor of unknown rank) that input `i` is.
     pub fn object(&self, i: usize) -> Result<BufferId, OpError> {
         match self.inputs.get(i) {
             Some(Some(Place::Object(buffer))) => Ok(*buffer),
@@ -199,6 +211,28 @@ impl<'a> Lower<'a> {
     pub fn temp(&mut self, dtype: DType, shape: &[Dim]) -> Operand {
         let view = self.builder.scratch(dtype, shape, "temporary");
         Operand { dtype, shape: shape.to_vec(), view }
+    }
+
+    /// Stores what is in `place`, of type `ty`, in an object: a tensor of known rank becomes one whose rank only the run knows.
+    pub fn pack(&mut self, object: BufferId, place: Place, ty: &Type) -> Result<(), OpError> {
+        let out = Arg::OutObject { buffer: object, update: false };
+        match (place, ty) {
+            (Place::Object(from), _) => self.call(crate::kernel!(object::copy(_, _)), vec![out, Arg::InObject(from)]),
+            (Place::Tensor(view), Type::Tensor(dtype, Some(shape))) => {
+                let args = vec![out, Arg::In(view), Arg::Usizes(shape.clone()), Arg::DType(*dtype)];
+                self.call(crate::kernel!(object::pack(_, _, _, _) for any(*dtype)), args)
+            }
+            _ => Err(unranked("a value")),
+        }
+    }
+
+    /// Makes output `i`, a tensor of known rank, of a tensor whose rank only the run knows: another one is an error of the run.
+    pub fn unpack(&mut self, i: usize, place: Place) -> Result<(), OpError> {
+        let x = Arg::InObject(place.buffer());
+        let shape = crate::ops::slice::output_shape(self, i)?;
+        self.call_binding(crate::kernel!(object::shape(_, _)), &shape, |bind| vec![bind, x.clone()])?;
+        let out = self.output(i)?;
+        self.call(crate::kernel!(object::unpack(_, _, _) for any(out.dtype)), vec![out.write(), x, Arg::DType(out.dtype)])
     }
 
     /// A constant made here (a packed weight, a table).

@@ -184,6 +184,8 @@ impl Op {
 
 operators! {
     Identity(shape::identity::Identity),
+    RankOf(shape::rank::RankOf),
+    OfRank(shape::rank::OfRank),
     Reshape(shape::reshape::Reshape),
     Shape(shape::shape_of::Shape),
     Transpose(shape::transpose::Transpose),

@@ -58,6 +58,12 @@ pub fn push<T: Item>(sequence: &mut Value, x: &[T], shape: &[usize], dtype: DTyp
     Ok(())
 }
 
+/// Adds an object, a tensor of any rank, at the end.
+pub fn push_object(sequence: &mut Value, x: &Value) -> Result<(), Fault> {
+    sequence.sequence_mut()?.push(x.clone());
+    Ok(())
+}
+
 /// `out` is `sequence` with a tensor put before `position` (from the end if negative; absent: at the end).
 pub fn insert<T: Item>(
     out: &mut Value,
@@ -67,6 +73,15 @@ pub fn insert<T: Item>(
     shape: &[usize],
     dtype: DType,
 ) -> Result<(), Fault> {
+    inserted(out, sequence, Value::Tensor(T::store(dtype, shape, x)?), position)
+}
+
+/// As [`insert`], of an object: a tensor of any rank.
+pub fn insert_object(out: &mut Value, sequence: &Value, x: &Value, position: Option<&[i64]>) -> Result<(), Fault> {
+    inserted(out, sequence, x.clone(), position)
+}
+
+fn inserted(out: &mut Value, sequence: &Value, x: Value, position: Option<&[i64]>) -> Result<(), Fault> {
     let items = sequence.sequence()?;
     let at = match position {
         None => items.len(),
@@ -76,10 +91,9 @@ pub fn insert<T: Item>(
             usize::try_from(at).ok().filter(|&at| at <= items.len()).ok_or(Fault::Index { index: given, len: items.len() })?
         }
     };
-    let tensor = T::store(dtype, shape, x)?;
     let mut new = Vec::with_capacity(items.len() + 1);
     new.extend_from_slice(&items[..at]);
-    new.push(Value::Tensor(tensor));
+    new.push(x);
     new.extend_from_slice(&items[at..]);
     *out = Value::Sequence(new);
     Ok(())
@@ -131,12 +145,10 @@ fn one(x: &[i64]) -> Result<i64, Fault> {
     }
 }
 
-fn write_shape(bind: &mut [i64], shape: &[usize]) -> Result<(), Fault> {
+/// Gives a tensor's shape to `bind`, which has as many places as the model declares dims.
+pub(super) fn write_shape(bind: &mut [i64], shape: &[usize]) -> Result<(), Fault> {
     if bind.len() != shape.len() {
-        return Err(Fault::Value {
-            what: "a tensor in a sequence or optional has another rank than the model declares",
-            got: shape.len() as i64,
-        });
+        return Err(Fault::Value { what: "a tensor has another rank than the model declares", got: shape.len() as i64 });
     }
     bind.iter_mut().zip(shape).for_each(|(b, &d)| *b = d as i64);
     Ok(())

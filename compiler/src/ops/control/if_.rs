@@ -6,7 +6,7 @@ use crate::ir::fact::show_type;
 use crate::ir::{DType, Fact, Graph, NodeError, Type, ValueId};
 use crate::lower::{Lower, Place};
 use crate::ops::{ErrorKind, Infer, OpError, Operator};
-use crate::program::{Action, Arg, Condition, Step};
+use crate::program::{Action, Condition, Step};
 use serde::{Deserialize, Serialize};
 
 /// ONNX `If`.
@@ -80,7 +80,7 @@ impl Operator for If {
     }
 
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
-        let condition = cx.input(0)?;
+        let condition = cx.single(0)?;
         let places = (1..cx.input_count()).map(|i| cx.place(i)).collect::<Result<Vec<_>, _>>()?;
         let then = branch(cx, &self.then, &places[..self.then_inputs])?;
         let otherwise = branch(cx, &self.otherwise, &places[self.then_inputs..])?;
@@ -152,16 +152,13 @@ fn branch(cx: &mut Lower<'_>, graph: &Graph, params: &[Place]) -> Result<Vec<Ste
 
 /// Copies a branch's result to output `i`, and gives the output's own symbols their values.
 fn store(cx: &mut Lower<'_>, i: usize, place: Place, ty: &Type) -> Result<(), OpError> {
+    let Some(target) = cx.output_fact(i)?.shape().map(<[_]>::to_vec) else {
+        let out = cx.output_object(i)?;
+        return cx.pack(out, place, ty);
+    };
     match (place, ty) {
-        (Place::Object(from), _) => {
-            let out = cx.output_object(i)?;
-            cx.call(crate::kernel!(object::copy(_, _)), vec![Arg::OutObject { buffer: out, update: false }, Arg::InObject(from)])
-        }
+        (Place::Object(_), _) => cx.unpack(i, place),
         (Place::Tensor(view), Type::Tensor(dtype, Some(shape))) => {
-            let Some(target) = cx.output_fact(i)?.shape().map(<[_]>::to_vec) else {
-                return Err(OpError::unsupported("the branches give tensors of different rank")
-                    .help("declare the rank of this value in the model (value_info), or give the condition's inputs static shapes"));
-            };
             if target.len() != shape.len() {
                 // The model declares another rank than this branch gives: taking it is an error of the run.
                 let (zero, one) = (cx.int(0), cx.int(1));
@@ -172,6 +169,6 @@ fn store(cx: &mut Lower<'_>, i: usize, place: Place, ty: &Type) -> Result<(), Op
             let out = cx.output(i)?;
             cx.copy(&out, &crate::lower::Operand { dtype: *dtype, shape: shape.clone(), view })
         }
-        _ => Err(OpError::unsupported("a branch gives a tensor of unknown rank").help("give the model's inputs static shapes")),
+        _ => Err(OpError::invalid("internal error: a tensor of unknown rank that is no object")),
     }
 }

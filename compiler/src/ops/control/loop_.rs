@@ -22,9 +22,16 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let facts: Vec<Fact> = initial.iter().map(|&v| cx.fact(v)).collect();
     let params = |carried: Vec<Fact>| [vec![counter_fact(&dims, dims.fresh(0).1), true_fact(&dims)], carried].concat();
     let proto = cx.graph("body")?;
-    // The body is imported for any dims first, since those of the first trip may not be those of the others.
-    let general = facts.iter().map(|f| Fact::of(generalize(&f.ty, &dims))).collect();
-    let (body, captures) = if let Ok(body) = cx.body(proto, &params(general)) {
+    // The body is imported for any dims first, since those of the first trip may not be those of the others; then for any rank of those
+    // values that end a trip with another one.
+    let mut general: Vec<Fact> = facts.iter().map(|f| Fact::of(generalize(&f.ty, &dims))).collect();
+    let mut imported = cx.body(proto, &params(general.clone()));
+    while let Ok((body, _)) = &imported
+        && lose_ranks(&mut general, body)
+    {
+        imported = cx.body(proto, &params(general.clone()));
+    }
+    let (body, captures) = if let Ok(body) = imported {
         body
     } else {
         cx.forget_nested();
@@ -42,6 +49,19 @@ fn generalize(ty: &Type, dims: &crate::ir::Dims) -> Type {
         Type::Optional(inner) => Type::Optional(Box::new(generalize(inner, dims))),
         Type::Map(..) => ty.clone(),
     }
+}
+
+/// Whether a value that starts a trip with one of these facts ends it with another rank; the facts of those lose their rank.
+fn lose_ranks(carried: &mut [Fact], body: &Graph) -> bool {
+    let mut changed = false;
+    for (fact, (_, last)) in carried.iter_mut().zip(body.outputs.iter().skip(1)) {
+        if let (Type::Tensor(_, first @ Some(_)), Type::Tensor(_, last)) = (&mut fact.ty, &body.fact(*last).ty)
+            && first.as_ref().map(Vec::len) != last.as_ref().map(Vec::len)
+        {
+            (*first, changed) = (None, true);
+        }
+    }
+    changed
 }
 
 /// The trip counter: a scalar that is a symbol.
@@ -84,6 +104,13 @@ impl Loop {
     /// A loop of a body that carries that many values.
     pub fn new(body: Graph, carried: usize) -> Self {
         Self { general: body, carried, found: None }
+    }
+
+    /// The body, and the value in it that becomes the carried value of that number at the end of a trip.
+    pub fn carried(&self, number: usize) -> Option<(&Graph, ValueId)> {
+        let body = self.found.as_ref().map_or(&self.general, |f| &f.body);
+        let value = body.outputs.get(1 + number).filter(|_| number < self.carried)?.1;
+        Some((body, value))
     }
 
     fn found(&self) -> Result<&Found, OpError> {
@@ -153,7 +180,8 @@ impl Operator for Loop {
             (true, Some(known)) => known.first().copied(),
             (true, None) => {
                 let (symbol, dim) = cx.symbol(i64::MIN);
-                let x = cx.input_i64(0)?;
+                let x = cx.single(0)?;
+                let x = cx.as_i64(x)?;
                 cx.call(crate::kernel!(shape::read(_, _)), vec![Arg::Bind(vec![symbol]), x.read()])?;
                 Some(dim)
             }
@@ -177,7 +205,11 @@ impl Operator for Loop {
         body.extend(self.finish_trip(cx, found, &places, &state, condition.as_ref())?);
         cx.step(Action::Loop { counter, trips, condition: condition.map(|c| c.view), body });
         for (i, place) in state.into_iter().enumerate() {
-            cx.alias(i, place);
+            if matches!((place, cx.output_fact(i)?.shape()), (Place::Object(_), Some(_))) {
+                cx.unpack(i, place)?;
+            } else {
+                cx.alias(i, place);
+            }
         }
         Ok(())
     }
@@ -217,7 +249,7 @@ impl Loop {
             return Ok(None);
         }
         let memory = cx.temp(DType::Bool, &[]);
-        let first = if cx.has(1) { cx.input(1)? } else { cx.weight("true", Tensor::scalar(Bool::from(true))) };
+        let first = if cx.has(1) { cx.single(1)? } else { cx.weight("true", Tensor::scalar(Bool::from(true))) };
         cx.copy(&memory, &Operand { shape: Vec::new(), ..first })?;
         Ok(Some(memory))
     }
@@ -235,8 +267,8 @@ impl Loop {
             for (k, (place, (_, value))) in places.iter().zip(&found.body.outputs).enumerate().skip(1 + self.carried) {
                 stack(cx, k - 1, *place, &found.body.fact(*value).ty, found.counter)?;
             }
-            if let (Some(memory), Some(Place::Tensor(view))) = (condition, places.first()) {
-                let next = Operand { dtype: DType::Bool, shape: Vec::new(), view: *view };
+            if let (Some(memory), Some(&next)) = (condition, places.first()) {
+                let next = cx.element(next, DType::Bool)?;
                 cx.copy(memory, &next)?;
             }
             // A value that is carried in another's memory is saved before that is overwritten.
@@ -248,10 +280,9 @@ impl Loop {
             }
             let mut assigned = Vec::new();
             for (i, source) in sources.iter().enumerate() {
-                carry(cx, *source, state[i])?;
-                if let (Type::Tensor(_, Some(to)), Type::Tensor(_, Some(from))) =
-                    (&found.carried[i], &found.body.fact(found.body.outputs[i + 1].1).ty)
-                {
+                let last = &found.body.fact(found.body.outputs[i + 1].1).ty;
+                carry(cx, *source, last, state[i])?;
+                if let (Type::Tensor(_, Some(to)), Type::Tensor(_, Some(from))) = (&found.carried[i], last) {
                     let dims = cx.dims();
                     assigned.extend(to.iter().zip(from).filter(|(t, f)| t != f).filter_map(|(&t, &f)| Some((dims.as_symbol(t)?, f))));
                 }
@@ -307,21 +338,18 @@ fn widen_element(start: &Type, end: &Type, cx: &Infer<'_>, widened: &mut Vec<Dim
 
 /// The memory of a carried value, set to its first value (input `i`).
 fn enter(cx: &mut Lower<'_>, i: usize, output: usize, ty: &Type) -> Result<Place, OpError> {
-    match (cx.place(i)?, ty) {
-        (Place::Object(from), _) => {
-            let to = cx.output_object(output)?;
-            cx.call(crate::kernel!(object::copy(_, _)), vec![Arg::OutObject { buffer: to, update: false }, Arg::InObject(from)])?;
-            Ok(Place::Object(to))
-        }
-        (_, Type::Tensor(_, Some(shape))) => {
-            let x = cx.input(i)?;
-            cx.set(shape, &x.shape);
-            let out = cx.output(output)?;
-            cx.copy(&out, &x)?;
-            Ok(Place::Tensor(out.view))
-        }
-        _ => Err(OpError::unsupported("a carried tensor changes its rank").help("declare its rank in the model (value_info)")),
+    if let Type::Tensor(_, Some(shape)) = ty {
+        let x = cx.input(i)?;
+        cx.set(shape, &x.shape);
+        let out = cx.output(output)?;
+        cx.copy(&out, &x)?;
+        return Ok(Place::Tensor(out.view));
     }
+    let (place, first) = (cx.place(i)?, &cx.fact(i)?.ty);
+    // The model may declare the rank that the value has in the end.
+    let to = if cx.output_fact(output)?.shape().is_some() { cx.temp_object() } else { cx.output_object(output)? };
+    cx.pack(to, place, first)?;
+    Ok(Place::Object(to))
 }
 
 /// A copy of a value in memory of its own.
@@ -332,17 +360,16 @@ fn save(cx: &mut Lower<'_>, place: Place, ty: &Type) -> Result<Place, OpError> {
             cx.copy(&to, &Operand { dtype: *dtype, shape: shape.clone(), view })?;
             Ok(Place::Tensor(to.view))
         }
-        (Place::Object(from), _) => {
+        _ => {
             let to = cx.temp_object();
-            cx.call(crate::kernel!(object::copy(_, _)), vec![Arg::OutObject { buffer: to, update: false }, Arg::InObject(from)])?;
+            cx.pack(to, place, ty)?;
             Ok(Place::Object(to))
         }
-        _ => Err(OpError::unsupported("a carried tensor of unknown rank")),
     }
 }
 
-/// Moves a value into a carried value's memory.
-fn carry(cx: &mut Lower<'_>, from: Place, to: Place) -> Result<(), OpError> {
+/// Moves a value of that type into a carried value's memory.
+fn carry(cx: &mut Lower<'_>, from: Place, ty: &Type, to: Place) -> Result<(), OpError> {
     if from == to {
         return Ok(());
     }
@@ -353,10 +380,8 @@ fn carry(cx: &mut Lower<'_>, from: Place, to: Place) -> Result<(), OpError> {
             let (out, x) = (View { len: from.len, ..to }, from);
             cx.call(crate::kernel!(copy::copy(_, _) for any(dtype)), vec![Arg::Out { view: out, update: false }, Arg::In(x)])
         }
-        (Place::Object(from), Place::Object(to)) => {
-            cx.call(crate::kernel!(object::copy(_, _)), vec![Arg::OutObject { buffer: to, update: false }, Arg::InObject(from)])
-        }
-        _ => Err(OpError::invalid("a carried value changes its type")),
+        (_, Place::Object(to)) => cx.pack(to, from, ty),
+        (Place::Object(_), Place::Tensor(_)) => Err(OpError::invalid("a carried value changes its type")),
     }
 }
 

@@ -120,7 +120,7 @@ fn some(cx: &mut Lower<'_>) -> Result<(), OpError> {
 
 fn get(cx: &mut Lower<'_>) -> Result<(), OpError> {
     let x = Arg::InObject(cx.object(0)?);
-    if !matches!(cx.output_fact(0)?.ty, Type::Tensor(..)) {
+    if !matches!(cx.output_fact(0)?.ty, Type::Tensor(_, Some(_))) {
         let out = Arg::OutObject { buffer: cx.output_object(0)?, update: false };
         return cx.call(crate::kernel!(sequence::get_object(_, _)), vec![out, x]);
     }

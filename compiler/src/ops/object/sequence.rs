@@ -106,13 +106,14 @@ impl Operator for Sequence {
             Self::Construct => {
                 let mut item = cx.ty(0)?.clone();
                 for i in 1..cx.len() {
-                    let other = cx.ty(i)?;
-                    // Tensors of different ranks: nothing is known of the rank.
-                    let ranks = (rank(&item), rank(other));
-                    item = match (ranks, item) {
-                        ((Some(a), Some(b)), Type::Tensor(dtype, _)) if a != b => Type::Tensor(dtype, None),
-                        (_, item) => common(cx, &item, other)?,
-                    };
+                    item = common(cx, &item, cx.ty(i)?)?;
+                }
+                // Tensors of different ranks: nothing is known of the rank.
+                let ranks = (0..cx.len()).map(|i| cx.ty(i).map(rank)).collect::<Result<Vec<_>, _>>()?;
+                if let Type::Tensor(_, shape) = &mut item
+                    && ranks.iter().any(|r| r.is_none() || *r != ranks[0])
+                {
+                    *shape = None;
                 }
                 sequence(item)
             }
@@ -151,9 +152,14 @@ impl Operator for Sequence {
                 (0..cx.input_count()).try_for_each(|i| push(cx, out, i))
             }
             Self::Insert => {
-                let (from, x) = (cx.object(0)?, cx.input(1)?);
+                let from = cx.object(0)?;
                 let position = position(cx, 2)?;
                 let out = cx.output_object(0)?;
+                if let Ok(x) = cx.object(1) {
+                    let args = vec![Arg::OutObject { buffer: out, update: false }, Arg::InObject(from), Arg::InObject(x), position];
+                    return cx.call(crate::kernel!(sequence::insert_object(_, _, _, _)), args);
+                }
+                let x = cx.input(1)?;
                 cx.call(
                     crate::kernel!(sequence::insert(_, _, _, _, _, _) for any(x.dtype)),
                     vec![
@@ -208,6 +214,10 @@ fn joined(cx: &Infer<'_>, axis: i64, stack: bool) -> Result<Fact, OpError> {
 }
 
 fn push(cx: &mut Lower<'_>, out: BufferId, i: usize) -> Result<(), OpError> {
+    if let Ok(x) = cx.object(i) {
+        let args = vec![Arg::OutObject { buffer: out, update: true }, Arg::InObject(x)];
+        return cx.call(crate::kernel!(sequence::push_object(_, _)), args);
+    }
     let x = cx.input(i)?;
     cx.call(
         crate::kernel!(sequence::push(_, _, _, _) for any(x.dtype)),
@@ -222,7 +232,7 @@ fn position(cx: &mut Lower<'_>, i: usize) -> Result<Arg, OpError> {
 fn at(cx: &mut Lower<'_>) -> Result<(), OpError> {
     let from = Arg::InObject(cx.object(0)?);
     let position = cx.input_i64(1)?.read();
-    if !matches!(cx.output_fact(0)?.ty, Type::Tensor(..)) {
+    if !matches!(cx.output_fact(0)?.ty, Type::Tensor(_, Some(_))) {
         let out = cx.output_object(0)?;
         let args = vec![Arg::OutObject { buffer: out, update: false }, from, position];
         return cx.call(crate::kernel!(sequence::at_object(_, _, _)), args);

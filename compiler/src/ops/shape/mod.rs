@@ -5,6 +5,7 @@ pub mod diagonal;
 pub mod dims_of;
 pub mod expand;
 pub mod identity;
+pub mod rank;
 pub mod reshape;
 pub mod shape_of;
 pub mod transpose;
