@@ -52,6 +52,8 @@ pub struct Import<'a> {
     frames: Vec<Frame>,
     calls: Vec<String>,
     nodes: usize,
+    /// How many nodes were copied into branches over a rank.
+    copies: usize,
 }
 
 /// The graph of a model.
@@ -72,7 +74,8 @@ pub fn import(model: &ModelProto, mut files: ExternalFiles, options: &Options) -
     crate::ops::table::check_known(graph, &functions, &opsets, options)?;
     let mut attempt = |options: &Options| {
         let (opsets, functions) = (opsets.clone(), Functions::new(&model.functions));
-        Import { opsets, functions, files: &mut files, options, frames: Vec::new(), calls: Vec::new(), nodes: 0 }.model_graph(graph)
+        Import { opsets, functions, files: &mut files, options, frames: Vec::new(), calls: Vec::new(), nodes: 0, copies: 0 }
+            .model_graph(graph)
     };
     attempt(options).or_else(|report| {
         let settled = if report.is_unsupported() { lengths::settle(graph, options, &mut attempt) } else { None };

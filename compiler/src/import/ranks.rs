@@ -10,11 +10,13 @@ use crate::ir::graph::{Def, ValueId};
 use crate::ir::{DType, Graph, Tensor, Type};
 use crate::ops::Op;
 use crate::ops::elementwise::binary::{Binary, BinaryFn};
+use crate::ops::object::{optional::Optional, sequence::Sequence};
 use crate::ops::shape::rank::RankOf;
 use crate::report::Place;
 use onnxc_proto::{
     AttributeProto, AttributeType, Dimension, GraphProto, NodeProto, TensorShapeProto, TensorType, TypeKind, TypeProto, ValueInfoProto,
 };
+use std::collections::BTreeSet;
 
 /// The greatest rank that is tried where nothing is known.
 const MAX_RANK: usize = 8;
@@ -51,37 +53,34 @@ impl Import<'_> {
 
     /// The ranks that a value of unknown rank may have, in order; none if its producer has to know its rank.
     fn ranks(&self, depth: usize, value: ValueId) -> Option<Vec<usize>> {
-        let graph = &self.frames.get(depth.checked_sub(1)?)?.graph;
-        let all = (0..=MAX_RANK).collect();
-        if let Def::Input(number) = graph.values[value].def {
-            let frame = &self.frames[depth - 1];
-            let formal = graph.inputs.len() - frame.captures.len();
-            let outer = number.checked_sub(formal).and_then(|i| frame.captures.get(i));
-            return outer.map_or(Some(all), |&outer| self.ranks(depth - 1, outer));
+        let frame = self.frames.get(depth.checked_sub(1)?)?;
+        if let Def::Input(number) = frame.graph.values[value].def {
+            let formal = frame.graph.inputs.len() - frame.captures.len();
+            if let Some(&outer) = number.checked_sub(formal).and_then(|i| frame.captures.get(i)) {
+                return self.ranks(depth - 1, outer);
+            }
         }
-        let mut ranks = known(graph, value)?.unwrap_or(all);
-        ranks.sort_unstable();
-        ranks.dedup();
-        Some(ranks)
+        possible(&frame.graph, value).map(|ranks| ranks.into_iter().collect())
     }
 }
 
-/// The ranks that a value may have: `Some(None)` is any of them, `None` says that its producer has to know.
-fn known(graph: &Graph, value: ValueId) -> Option<Option<Vec<usize>>> {
+/// The ranks that a value may have; none if its producer has to know.
+fn possible(graph: &Graph, value: ValueId) -> Option<BTreeSet<usize>> {
     if let Type::Tensor(_, Some(shape)) = &graph.fact(value).ty {
-        return Some(Some(vec![shape.len()]));
+        return Some(BTreeSet::from([shape.len()]));
     }
-    let both = |a: Option<Option<Vec<usize>>>, b: Option<Option<Vec<usize>>>| Some(a?.zip(b?).map(|(a, b)| [a, b].concat()));
-    let Some((node, output)) = graph.producer(value) else { return Some(None) };
+    let any = Some((0..=MAX_RANK).collect());
+    let both = |a: Option<BTreeSet<usize>>, b: Option<BTreeSet<usize>>| Some(&a? | &b?);
+    let Some((node, output)) = graph.producer(value) else { return any };
     match &node.op {
-        Op::If(op) => both(known(&op.then, op.then.outputs[output].1), known(&op.otherwise, op.otherwise.outputs[output].1)),
+        Op::If(op) => both(possible(&op.then, op.then.outputs[output].1), possible(&op.otherwise, op.otherwise.outputs[output].1)),
         Op::Loop(op) => {
             let (first, (body, last)) = (node.inputs[2 + output]?, op.carried(output)?);
             // What no trip changes is what it was.
             let kept = body.inputs.get(2 + output) == Some(&last);
-            if kept { known(graph, first) } else { both(known(graph, first), known(body, last)) }
+            if kept { possible(graph, first) } else { both(possible(graph, first), possible(body, last)) }
         }
-        Op::Sequence(_) | Op::Optional(_) | Op::Identity(_) => Some(None),
+        Op::Sequence(Sequence::At) | Op::Optional(Optional::Get) => any,
         _ => None,
     }
 }

@@ -15,8 +15,8 @@ use std::collections::{BTreeSet, HashSet};
 /// How deep such branches are nested at most; each level doubles what follows.
 const MAX_LEVELS: usize = 10;
 
-/// How many nodes the branches over a rank may have in all.
-const MAX_COPIES: usize = 3000;
+/// How many nodes the branches over ranks may have in all.
+const MAX_COPIES: usize = 10_000;
 
 /// The nodes of a graph that wait to be moved into the branches of the first of them.
 #[derive(Default)]
@@ -80,7 +80,8 @@ impl Import<'_> {
             wanted.iter().for_each(|&name| drop(self.top().hints.remove(name)));
         }
         let followers: Vec<&NodeProto> = sink.followers.iter().map(|&i| &nodes[i]).collect();
-        if sink.copies * followers.len() <= MAX_COPIES
+        self.copies += sink.copies * followers.len();
+        if (sink.copies == 0 || self.copies <= MAX_COPIES)
             && let Some(node) = sunk(head, &followers, &wanted)
         {
             return self.node(&node, *first, graph);
