@@ -132,7 +132,7 @@ impl Machine<'_> {
     }
 
     fn require(&self, condition: Condition, node: &str) -> Result<(), InterpretError> {
-        let (expected, got, holds) = match condition {
+        let (got, expected, holds) = match condition {
             Condition::Equal(a, b) => (self.value(a), self.value(b), self.value(a) == self.value(b)),
             Condition::Broadcast(a, b) => {
                 let (a, b) = (self.value(a), self.value(b));
