@@ -79,18 +79,21 @@ pub fn conv_packed(
 /// The most elements of an input that is copied with its padding, on the stack, rather than treated apart at its edges.
 const SMALL: usize = PATCHES;
 
-/// Copies an input between its padding, which is zero already.
-fn pad(to: &mut [f32], x: &[f32], g: &Geometry, padded: &Geometry) {
+/// Calls `f` with a copy of an input between its padding. Not inlined, lest every convolution have room for it on its stack.
+#[inline(never)]
+fn on_padded(x: &[f32], g: &Geometry, padded: &Geometry, f: impl FnOnce(&[f32]) -> Result<(), Fault>) -> Result<(), Fault> {
+    let mut room = [0.0; SMALL];
     let line = g.input[2] * g.in_channels;
     for image in 0..g.batch {
         for d in 0..g.input[0] {
             for h in 0..g.input[1] {
                 let at = padded.line_offset(image, d + g.pads[0], h + g.pads[1]) + g.pads[2] * g.in_channels;
                 let from = g.line_offset(image, d, h);
-                to[at..at + line].copy_from_slice(&x[from..from + line]);
+                room[at..at + line].copy_from_slice(&x[from..from + line]);
             }
         }
     }
+    f(&room)
 }
 
 /// [`conv_packed`] for any meaning of the elements; only real ones have an epilogue.
@@ -113,9 +116,7 @@ pub(crate) fn conv_with<A: Arithmetic>(
     }
     let (has_padding, padded) = (g.pads != [0; 3] || g.pads_end != [0; 3], g.padded());
     if has_padding && Windows::are_lines(&g) && padded.in_elements() <= SMALL {
-        let mut room = [0.0; SMALL];
-        pad(&mut room, x, &g, &padded);
-        return conv_with::<A>(cx, y, &room, w, bias, residual, padded, activation);
+        return on_padded(x, &g, &padded, |x| conv_with::<A>(cx, y, x, w, bias, residual, padded, activation));
     }
     let work = rows.saturating_mul(g.out_channels).saturating_mul(depth);
     let panels = channels.div_ceil(PANEL);

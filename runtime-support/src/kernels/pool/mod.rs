@@ -67,13 +67,15 @@ struct Pixels<'a> {
     range: Range<usize>,
 }
 
+/// A window along one axis: its first input coordinate, which may lie in the padding, the first of its taps that is inside, and one past the last.
+type Span = (isize, usize, usize);
+
 /// What the windows of one line of outputs have in common.
 #[derive(Clone, Copy)]
 struct Line {
     image: usize,
-    /// Their first input coordinates, which may lie in the padding, and the taps that lie inside.
-    d: (isize, usize, usize),
-    h: (isize, usize, usize),
+    d: Span,
+    h: Span,
 }
 
 impl WithSimd for Pixels<'_> {
@@ -113,7 +115,7 @@ impl WithSimd for Pixels<'_> {
 impl Pixels<'_> {
     /// All channels of one window.
     #[inline(always)]
-    fn pixel<S: Simd>(&self, s: S, line: &Line, pixel: usize, taps: (isize, usize, usize), count: f32) {
+    fn pixel<S: Simd>(&self, s: S, line: &Line, pixel: usize, taps: Span, count: f32) {
         let channels = self.g.in_channels;
         let mut channel = 0;
         while channel < channels {
@@ -145,7 +147,7 @@ impl Pixels<'_> {
         s: S,
         line: &Line,
         pixel: usize,
-        taps: (isize, usize, usize),
+        taps: Span,
         channel: usize,
         count: f32,
     ) -> usize {
