@@ -115,9 +115,9 @@ impl Cx {
         isa.available().then_some(Self { isa, ..self })
     }
 
-    /// This context with up to `threads` threads a step (at least one; always one without the `rayon` feature).
+    /// This context with up to `threads` threads a step (at least one; always one without the `threads` feature).
     pub fn with_threads(self, threads: usize) -> Self {
-        Self { threads: if cfg!(feature = "rayon") { threads.max(1) } else { 1 }, ..self }
+        Self { threads: if cfg!(feature = "threads") { threads.max(1) } else { 1 }, ..self }
     }
 
     /// The instruction set, available on this machine.
@@ -129,6 +129,6 @@ impl Cx {
     /// The number of threads a step may use.
     #[inline(always)]
     pub const fn threads(self) -> usize {
-        self.threads
+        if cfg!(feature = "threads") { self.threads } else { 1 }
     }
 }

@@ -1,6 +1,7 @@
 //! Folding contiguous runs of f32 to one number: the inner loops of reductions, norms and softmax.
 
 use crate::cx::Cx;
+use crate::kernels::parallel::{self, Parts};
 use crate::simd::{MAX_LANES, Simd};
 
 /// One way to fold. Sums are kept in several vectors and in two levels, so that rounding errors grow with the logarithm rather than the length.
@@ -153,38 +154,13 @@ pub(crate) fn by_rows_of<T: Send + Sync, F: Fn(usize, &mut [T], &[T]) + Sync>(
     f: F,
 ) {
     let tasks = cx.threads().min(work / GRAIN).min(rows).max(1);
-    if rows > 0 {
-        split((0, rows, tasks), (out.len() / rows, x.len() / rows), out, x, &f);
-    }
-}
-
-fn split<T: Send + Sync, F: Fn(usize, &mut [T], &[T]) + Sync>(
-    (first, rows, tasks): (usize, usize, usize),
-    widths: (usize, usize),
-    out: &mut [T],
-    x: &[T],
-    f: &F,
-) {
-    if tasks <= 1 || rows <= 1 {
-        return f(first, out, x);
-    }
-    let left_tasks = tasks / 2;
-    let left = (rows * left_tasks / tasks).max(1);
-    let (out_left, out_right) = out.split_at_mut(left * widths.0);
-    let (x_left, x_right) = x.split_at(left * widths.1);
-    join(
-        || split((first, left, left_tasks), widths, out_left, x_left, f),
-        || split((first + left, rows - left, tasks - left_tasks), widths, out_right, x_right, f),
-    );
-}
-
-#[cfg(feature = "rayon")]
-pub(crate) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
-    rayon::join(a, b);
-}
-
-#[cfg(not(feature = "rayon"))]
-pub(crate) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
-    a();
-    b();
+    let Some(width) = out.len().checked_div(rows) else { return };
+    let x_width = x.len() / rows;
+    let out = Parts::new(out);
+    parallel::each(cx, tasks, |task| {
+        let range = parallel::part(rows, 1, task, tasks);
+        // SAFETY: rows of different tasks are different.
+        let out = unsafe { out.part(range.start * width..range.end * width) };
+        f(range.start, out, &x[range.start * x_width..range.end * x_width]);
+    });
 }

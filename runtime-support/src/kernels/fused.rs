@@ -6,10 +6,9 @@
 
 use crate::cx::Cx;
 use crate::error::Fault;
+use crate::kernels::parallel;
 use crate::kernels::walk::{dense, promise};
-#[cfg(feature = "rayon")]
-use crate::simd::MAX_LANES;
-use crate::simd::{Simd, WithSimd, dispatch};
+use crate::simd::{MAX_LANES, Simd, WithSimd, dispatch};
 use core::mem::MaybeUninit;
 
 /// A function of `N` f32, written over the vector vocabulary. Mark `eval` `#[inline(always)]` and use no closures in it.
@@ -21,7 +20,6 @@ pub trait Formula<const N: usize>: Sync {
 /// Elements that are gathered at a time.
 const BLOCK: usize = 128;
 /// Loops shorter than this are not worth a second thread.
-#[cfg(feature = "rayon")]
 const GRAIN: usize = 1 << 16;
 /// Dims that a plan holds, after merging; the ones outside them are walked by recursion.
 const PLAN_RANK: usize = 8;
@@ -117,10 +115,7 @@ unsafe fn run<F: Formula<N>, const N: usize>(
 /// Whether a loop of `n` elements is worth more than one thread.
 #[inline(always)]
 fn worth_threads(cx: Cx, n: usize) -> bool {
-    #[cfg(feature = "rayon")]
-    return cx.threads() > 1 && n >= 2 * GRAIN;
-    #[cfg(not(feature = "rayon"))]
-    return cx.threads() > n;
+    cx.threads() > 1 && n >= 2 * GRAIN
 }
 
 /// What is left of a shape.
@@ -192,15 +187,24 @@ struct Plan<const N: usize> {
     steps: [[usize; N]; PLAN_RANK],
 }
 
-/// Where the first position is. May go to another thread.
+/// Where the first position is.
 #[derive(Clone, Copy)]
 struct Pointers<const N: usize> {
     out: *mut f32,
     inputs: [*const f32; N],
 }
 
-// SAFETY: the halves of a split write disjoint elements and read what nobody writes (or what only they write).
-unsafe impl<const N: usize> Send for Pointers<N> {}
+// SAFETY: tasks start from there at disjoint parts of the output, and read what nobody writes (or what only they write).
+unsafe impl<const N: usize> Sync for Pointers<N> {}
+
+impl<const N: usize> Pointers<N> {
+    /// `count` steps further.
+    #[inline]
+    fn moved(&self, count: usize, out: usize, steps: [usize; N]) -> Self {
+        let inputs = core::array::from_fn(|j| self.inputs[j].wrapping_add(count * steps[j]));
+        Self { out: self.out.wrapping_add(count * out), inputs }
+    }
+}
 
 impl<const N: usize> Plan<N> {
     /// # Safety
@@ -208,15 +212,8 @@ impl<const N: usize> Plan<N> {
     /// with the same steps.
     #[inline]
     unsafe fn run<F: Formula<N>>(&self, cx: Cx, formula: &F, at: Pointers<N>) {
-        #[cfg(feature = "rayon")]
-        {
-            let elements = self.out[0] * self.dims[0];
-            if worth_threads(cx, elements) {
-                // SAFETY: as the caller's.
-                return unsafe { self.split(cx.threads().min(elements / GRAIN), cx, formula, at) };
-            }
-        }
-        self.walk(cx, formula, at);
+        let elements = self.out[0] * self.dims[0];
+        if worth_threads(cx, elements) { self.split(cx.threads().min(elements / GRAIN), cx, formula, at) } else { self.walk(cx, formula, at) }
     }
 
     #[inline]
@@ -226,34 +223,20 @@ impl<const N: usize> Plan<N> {
         dispatch(cx, Loop { formula, out: at.out, inputs: at.inputs, n, steps, plan: Some(self) });
     }
 
-    /// Cuts the first dim that has enough positions in two, for half the threads each.
-    /// # Safety
-    /// As `run`.
-    #[cfg(feature = "rayon")]
+    /// Cuts the first dim that has enough positions in parts, one a thread: disjoint positions of the output.
     #[cold]
-    unsafe fn split<F: Formula<N>>(&self, parts: usize, cx: Cx, formula: &F, at: Pointers<N>) {
-        let dims = &self.dims[..self.rank];
-        let axis = dims.iter().position(|&d| d >= 4 * parts).unwrap_or(0);
-        if parts <= 1 || dims[axis] < 2 {
-            return self.walk(cx, formula, at);
-        }
-        // Whole vectors in each half where the dim is the innermost.
-        let half = dims[axis] * (parts / 2) / parts;
-        let half = if half > MAX_LANES { half / MAX_LANES * MAX_LANES } else { half.max(1) };
-        let (mut low, mut high) = (*self, *self);
-        low.dims[axis] = half;
-        high.dims[axis] -= half;
-        let mut next = at;
-        next.out = at.out.wrapping_add(half * self.out[axis]);
-        for (p, step) in next.inputs.iter_mut().zip(self.steps[axis]) {
-            *p = p.wrapping_add(half * step);
-        }
-        rayon::join(
-            // SAFETY: the halves are disjoint positions of the output, so each is its call's alone.
-            move || unsafe { low.split(parts / 2, cx, formula, at) },
-            // SAFETY: see above.
-            move || unsafe { high.split(parts - parts / 2, cx, formula, next) },
-        );
+    fn split<F: Formula<N>>(&self, parts: usize, cx: Cx, formula: &F, at: Pointers<N>) {
+        let axis = self.dims[..self.rank].iter().position(|&d| d >= 4 * parts).unwrap_or(0);
+        // Whole vectors in each part where the dim is the innermost.
+        let step = if axis + 1 == self.rank { MAX_LANES } else { 1 };
+        parallel::each(cx, parts, |i| {
+            let range = parallel::part(self.dims[axis], step, i, parts);
+            if !range.is_empty() {
+                let mut part = *self;
+                part.dims[axis] = range.len();
+                part.walk(cx, formula, at.moved(range.start, self.out[axis], self.steps[axis]));
+            }
+        });
     }
 }
 

@@ -61,6 +61,8 @@ pub mod signal;
 pub mod slice;
 pub mod softmax;
 pub mod softmax_f32;
+#[cfg(feature = "threads")]
+mod team;
 #[cfg(feature = "alloc")]
 pub mod text;
 mod thin;

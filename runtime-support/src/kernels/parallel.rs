@@ -1,44 +1,41 @@
-//! Splitting one step over the threads of the pool: static, without allocation, on the caller's thread too.
+//! Splitting one step over threads: static, without allocation, on the caller's thread too.
 
 use crate::cx::Cx;
+use core::marker::PhantomData;
+use core::ops::Range;
 
-/// The multiply-adds that are worth waking a thread for (about 10 µs).
+/// The multiply-adds that are worth another thread (about 5 µs).
 pub(crate) const GRAIN: usize = 1 << 18;
 
-/// How many tasks are worth it for `work` multiply-adds.
-pub(crate) fn tasks(cx: Cx, work: usize) -> usize {
+/// How many threads are worth it for `work` multiply-adds.
+fn threads(cx: Cx, work: usize) -> usize {
     cx.threads().min(work / GRAIN).max(1)
+}
+
+/// How many tasks to make of `work` multiply-adds: one a thread, and two where that makes them no less worth it, for a core may be slower than
+/// another or have others' work.
+pub(crate) fn tasks(cx: Cx, work: usize) -> usize {
+    let threads = threads(cx, work);
+    if threads > 1 && work / GRAIN >= 8 * threads { 2 * threads } else { threads }
+}
+
+/// The context with the threads that are worth it for `work` multiply-adds, for steps that have more tasks than threads.
+pub(crate) fn worth(cx: Cx, work: usize) -> Cx {
+    cx.with_threads(threads(cx, work))
 }
 
 /// Calls `f` for each of `0..count`, on several threads if the context has them.
 pub(crate) fn each(cx: Cx, count: usize, f: impl Fn(usize) + Sync) {
-    // Through a reference, so that the machinery of joins is compiled once.
-    let f: &Task<'_> = &f;
+    #[cfg(feature = "threads")]
     if cx.threads() > 1 && count > 1 {
-        split(0, count, f);
-    } else {
-        (0..count).for_each(f);
+        return super::team::TEAM.run(cx.threads(), count, &f);
     }
-}
-
-type Task<'f> = dyn Fn(usize) + Sync + 'f;
-
-#[cfg(feature = "rayon")]
-fn split(start: usize, end: usize, f: &Task<'_>) {
-    if end - start <= 1 {
-        return (start..end).for_each(f);
-    }
-    let middle = start.midpoint(end);
-    rayon::join(|| split(start, middle, f), || split(middle, end, f));
-}
-
-#[cfg(not(feature = "rayon"))]
-fn split(start: usize, end: usize, f: &Task<'_>) {
-    (start..end).for_each(f);
+    let _ = cx;
+    (0..count).for_each(f);
 }
 
 /// Part `i` of `count` nearly equal parts of `0..len`, each a multiple of `step` (but for the last).
-pub(crate) fn part(len: usize, step: usize, i: usize, count: usize) -> core::ops::Range<usize> {
+pub(crate) fn part(len: usize, step: usize, i: usize, count: usize) -> Range<usize> {
     let steps = len.div_ceil(step);
     let cut = |i: usize| (steps * i / count * step).min(len);
     cut(i)..cut(i + 1)
@@ -49,4 +46,31 @@ pub(crate) fn grid(tasks: usize, rows: usize, columns: usize) -> (usize, usize) 
     let cost = |&(r, c): &(usize, usize)| rows.div_ceil(r) * columns.div_ceil(c);
     let cuts = (1..=tasks.max(1)).map(|c| ((tasks / c).clamp(1, rows.max(1)), c.clamp(1, columns.max(1))));
     cuts.min_by_key(cost).unwrap_or((1, 1))
+}
+
+/// A slice that tasks cut their parts off, each its own.
+pub(crate) struct Parts<'a, T> {
+    start: *mut T,
+    len: usize,
+    slice: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: a part is given to one task only (the contract of `part`), so this is as sending each task its part.
+unsafe impl<T: Send> Sync for Parts<'_, T> {}
+
+impl<'a, T> Parts<'a, T> {
+    pub(crate) fn new(slice: &'a mut [T]) -> Self {
+        Self { start: slice.as_mut_ptr(), len: slice.len(), slice: PhantomData }
+    }
+
+    /// The elements of `range`; those outside the slice are left out.
+    /// # Safety
+    /// Ranges of different calls that are in use at the same time do not overlap.
+    #[expect(clippy::mut_from_ref, reason = "the parts are disjoint")]
+    pub(crate) unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
+        let end = range.end.min(self.len);
+        let start = range.start.min(end);
+        // SAFETY: inside the slice, which is borrowed mutably for as long as this lives, and nobody else has these elements.
+        unsafe { core::slice::from_raw_parts_mut(self.start.add(start), end - start) }
+    }
 }

@@ -67,6 +67,7 @@ pub fn attention(
         return Ok(());
     }
     let heads = p.batch * p.kv_heads;
+    let cx = parallel::worth(cx, p.batch * p.q_heads * p.q_len * p.kv_len * (p.qk_dim + p.v_dim));
     if needed > 0 {
         let shared = Shared(scratch.as_mut_ptr());
         let len = needed / heads;

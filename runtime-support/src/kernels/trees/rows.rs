@@ -2,7 +2,7 @@
 
 use crate::cx::Cx;
 use crate::error::Fault;
-use crate::kernels::{fold, parallel};
+use crate::kernels::parallel::{self, Parts};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether any task failed.
@@ -59,29 +59,17 @@ pub(super) fn each<T: Send + Sync, R: Send>(
     f: &(impl Fn(Rows<'_, T, R>) + Sync),
 ) {
     let tasks = parallel::tasks(cx, work).min(rows.count.div_ceil(step)).min(most).max(1);
-    split(rows, step, tasks, f);
-}
-
-fn split<T: Send + Sync, R: Send>(rows: Rows<'_, T, R>, step: usize, tasks: usize, f: &(impl Fn(Rows<'_, T, R>) + Sync)) {
-    // Rounding may have left fewer rows than tasks.
-    if tasks <= 1 || rows.count <= step {
-        return f(rows);
-    }
     let Rows { count, scores, voted, scratch, x } = rows;
-    let left_tasks = tasks / 2;
-    let left = ((count.div_ceil(step) * left_tasks / tasks).max(1) * step).min(count);
-    let (scores_left, scores_right) = scores.split_at_mut(scores.len() / count * left);
-    let (voted_left, voted_right) = voted.split_at_mut(voted.len() / count * left);
-    let (scratch_left, scratch_right) = scratch.split_at_mut(scratch.len() / tasks * left_tasks);
-    let (x_left, x_right) = x.split_at(x.len() / count * left);
-    fold::join(
-        || {
-            let rows = Rows { count: left, scores: scores_left, voted: voted_left, scratch: scratch_left, x: x_left };
-            split(rows, step, left_tasks, f);
-        },
-        || {
-            let rows = Rows { count: count - left, scores: scores_right, voted: voted_right, scratch: scratch_right, x: x_right };
-            split(rows, step, tasks - left_tasks, f);
-        },
-    );
+    let Some(columns) = x.len().checked_div(count) else { return };
+    let (targets, votes, each) = (scores.len() / count, voted.len() / count, scratch.len() / tasks);
+    let (scores, voted, scratch) = (Parts::new(scores), Parts::new(voted), Parts::new(scratch));
+    parallel::each(cx, tasks, |task| {
+        let range = parallel::part(count, step, task, tasks);
+        let of = |width: usize| range.start * width..range.end * width;
+        // SAFETY: rows of different tasks are different.
+        let (scores, voted) = unsafe { (scores.part(of(targets)), voted.part(of(votes))) };
+        // SAFETY: each task has its part.
+        let scratch = unsafe { scratch.part(task * each..(task + 1) * each) };
+        f(Rows { count: range.len(), scores, voted, scratch, x: &x[of(columns)] });
+    });
 }
