@@ -142,7 +142,8 @@ impl Team {
     fn helpers(&'static self, wanted: usize) -> &'static [OnceLock<Option<Helper>>] {
         let cores = || thread::available_parallelism().map_or(1, usize::from);
         let all = self.helpers.get_or_init(|| (1..cores()).map(|_| OnceLock::new()).collect());
-        let hired = all.iter().take(wanted).enumerate().take_while(|(i, helper)| helper.get_or_init(|| Helper::hire(self, i + 1)).is_some());
+        let hired =
+            all.iter().take(wanted).enumerate().take_while(|(i, helper)| helper.get_or_init(|| Helper::hire(self, i + 1)).is_some());
         &all[..hired.count()]
     }
 }
