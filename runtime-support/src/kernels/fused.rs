@@ -20,7 +20,7 @@ pub trait Formula<const N: usize>: Sync {
 /// Elements that are gathered at a time.
 const BLOCK: usize = 128;
 /// Loops shorter than this are not worth a second thread.
-const GRAIN: usize = 1 << 16;
+const GRAIN: usize = 1 << 15;
 /// Dims that a plan holds, after merging; the ones outside them are walked by recursion.
 const PLAN_RANK: usize = 8;
 

@@ -30,6 +30,9 @@ pub const fn scratch_len(p: Attention) -> usize {
     if packs(&p) { p.batch * p.kv_heads * p.kv_len.div_ceil(PANEL) * PANEL * p.qk_dim } else { 0 }
 }
 
+/// The multiply-adds that take as long as one element's share of the softmax.
+const SOFTMAX: usize = 32;
+
 /// An output that tasks write at disjoint places.
 #[derive(Clone, Copy)]
 struct Shared(*mut f32);
@@ -67,7 +70,7 @@ pub fn attention(
         return Ok(());
     }
     let heads = p.batch * p.kv_heads;
-    let cx = parallel::worth(cx, p.batch * p.q_heads * p.q_len * p.kv_len * (p.qk_dim + p.v_dim));
+    let cx = parallel::worth(cx, p.batch * p.q_heads * p.q_len * p.kv_len * (p.qk_dim + p.v_dim + SOFTMAX));
     if needed > 0 {
         let shared = Shared(scratch.as_mut_ptr());
         let len = needed / heads;
