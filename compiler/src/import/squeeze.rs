@@ -1,10 +1,11 @@
 //! A `Squeeze` without axes, where only the run knows which dims are one.
 //!
 //! Its result has no rank that what follows could be compiled for. It is imported as an `If` for each dim that may be one, whose branches
-//! squeeze the axes they know of; what follows then moves into the branches (see [`sink`](super::sink)).
+//! squeeze the axes they know of; what follows then moves into the branches (see [`sink`](super::sink)). Where the model declares the rank of the
+//! result, and it is that of all open dims staying or going, that decides.
 
 use super::{Import, node::Parse};
-use crate::ir::Tensor;
+use crate::ir::{Tensor, Type};
 use crate::ops::elementwise::binary::{Binary, BinaryFn};
 use crate::ops::shape::shape_of::Shape;
 use crate::report::Place;
@@ -27,6 +28,14 @@ impl Import<'_> {
     pub(super) fn decided<'n>(&mut self, node: &'n NodeProto, index: usize, graph: &str) -> Cow<'n, NodeProto> {
         let Some(axes) = self.open_axes(node) else { return Cow::Borrowed(node) };
         let place = Place::node(graph, index, node, self.opset(&node.domain));
+        if axes.open.is_empty() {
+            let squeeze = Choice { node, conditions: &[], axes: &axes, opset: self.opset("") }.squeeze(&axes.one, &node.output[0]);
+            if let Some(name) = squeeze.input.get(1) {
+                let one = Parse::new(self, node, place).constant(Tensor::vector(&axes.one));
+                self.top().define(name, one);
+            }
+            return Cow::Owned(squeeze);
+        }
         let names: Vec<String> = axes.open.iter().map(|axis| format!("{}: axis {axis} is one", node.output[0])).collect();
         for (name, &axis) in names.iter().zip(&axes.open) {
             let mut parse = Parse::new(self, node, place.clone());
@@ -52,16 +61,30 @@ impl Import<'_> {
             return None;
         }
         let x = self.lookup(node.input.first()?)?;
+        let declared = match self.hint_of(node.output.first()?) {
+            Some(Type::Tensor(_, Some(shape))) => Some(shape.len()),
+            _ => None,
+        };
         let graph = &self.top().graph;
         let (mut one, mut open) = (Vec::new(), Vec::new());
-        for (axis, &dim) in graph.fact(x).shape()?.iter().enumerate() {
+        let shape = graph.fact(x).shape()?;
+        for (axis, &dim) in shape.iter().enumerate() {
             match graph.dims.value(dim) {
                 Some(1) => one.push(axis as i64),
                 None if graph.dims.bounds(dim).0 <= 1 => open.push(axis as i64),
                 _ => {}
             }
         }
-        (1..=MAX_OPEN).contains(&open.len()).then_some(Axes { one, open })
+        let rest = shape.len() - one.len();
+        if !open.is_empty() && declared == Some(rest) {
+            open.clear();
+        } else if !open.is_empty() && declared == Some(rest - open.len()) {
+            one.append(&mut open);
+            one.sort_unstable();
+        } else if !(1..=MAX_OPEN).contains(&open.len()) {
+            return None;
+        }
+        Some(Axes { one, open })
     }
 }
 

@@ -250,6 +250,7 @@ operators! {
     Requantize(quant::requantize::Requantize),
     Rescale(quant::rescale::Rescale),
     RoundedBlocks(quant::nbits::RoundedBlocks),
+    MatMulBits(quant::nbits::MatMulBits),
     DimsOf(shape::dims_of::DimsOf),
     Diagonal(shape::diagonal::Diagonal),
     Recurrent(recurrent::layer::Recurrent),

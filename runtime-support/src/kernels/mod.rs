@@ -29,6 +29,7 @@ pub mod lrn;
 pub mod lrn_f32;
 pub mod matmul;
 pub mod ml;
+pub mod nbits;
 pub mod non_max_suppression;
 pub mod nonzero;
 pub mod norm;

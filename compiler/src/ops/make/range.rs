@@ -9,9 +9,16 @@ use crate::ops::slice::{output_shape, with_elements};
 use crate::ops::{Infer, OpError, Operator};
 use serde::{Deserialize, Serialize};
 
-/// ONNX `Range`.
+/// ONNX `Range`, and com.microsoft's, whose step is one if it is not given.
 pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
-    let (start, limit, delta) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    let (start, limit) = (cx.input(0)?, cx.input(1)?);
+    let delta = match cx.opt_input(2)? {
+        Some(delta) => delta,
+        None => {
+            let dtype = cx.dtype(start)?;
+            cx.scalar(dtype, 1.0)?
+        }
+    };
     cx.add(Range, &[start, limit, delta]).map(|v| vec![v])
 }
 

@@ -3,12 +3,14 @@
 use super::pairs::{Filters, optional, widened};
 use super::requantize::Requantize;
 use crate::import::Parse;
-use crate::ir::{DType, Dim, Fact, ValueId};
-use crate::lower::Lower;
+use crate::ir::{DType, Dim, Fact, Tensor, ValueId};
+use crate::lower::{Lower, Operand};
 use crate::ops::nn::conv::{from_last, join_layout, split_layout, to_last};
 use crate::ops::nn::window::{GeometryArg, Sized, Window, weights_window};
 use crate::ops::{Infer, OpError, Operator};
 use crate::program::Arg;
+use onnxc_runtime::element::Element;
+use onnxc_runtime::kernels::integer::{Byte, MAX_TAPS, pack_depthwise};
 use serde::{Deserialize, Serialize};
 
 /// ONNX `ConvInteger`.
@@ -19,15 +21,18 @@ pub fn parse_integer(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
 }
 
 /// ONNX `QLinearConv`: inputs x, its scale and zero point, w, its scale and zero point, the scale and the zero point of the result, the bias.
+/// com.microsoft's may have the channels of x and of the result last.
 pub fn parse_qlinear(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let all: Vec<ValueId> = (0..8).map(|i| cx.input(i)).collect::<Result<_, _>>()?;
     let bias = cx.opt_input(8)?;
-    let op = parse(cx, Some(all[3]))?;
+    let mut op = parse(cx, Some(all[3]))?;
+    op.channels_last = cx.flag("channels_last", false)?;
+    let channels = if op.channels_last { cx.rank(all[0])?.saturating_sub(1) } else { 1 };
     let sums = cx.add(op, &[all[0], all[3], all[2], all[5]])?;
     let dtype = cx.dtype(all[7])?;
     // The scales of the weights are by channel, that is by row; the one scale of x counts as that of the columns.
     cx.add_n(
-        Requantize { dtype, rows: Some(1), by_column: false },
+        Requantize { dtype, rows: Some(channels), by_column: false },
         &[Some(sums), Some(all[4]), Some(all[1]), Some(all[6]), Some(all[7]), bias],
     )
 }
@@ -101,6 +106,15 @@ impl Operator for IntegerConv {
         let geometry = geometry.arg(&dims);
         let shape = join_layout(batch, w.shape[0], &output, true);
         let x = to_last(cx, 0, self.channels_last)?;
+        if let Some(packed) = packed_depthwise(cx, channels == group && w.shape[0] == group)? {
+            let real = cx.temp(DType::F32, &x.shape);
+            let args = vec![Arg::Cx, real.write(), x.read(), optional(cx, 2)?];
+            cx.call(crate::kernel!(integer::real(_, _, _, _) for bytes(x.dtype)), args)?;
+            return from_last(cx, &shape, self.channels_last, |cx, out| {
+                let args = vec![Arg::Cx, out.write(), real.read(), packed.read(), geometry];
+                cx.call(crate::kernel!(integer::depthwise(_, _, _, _, _)), args)
+            });
+        }
         let pixels = dims.mul(batch, dims.product(&spatial));
         let wide = widened(cx, &x, 2, pixels, group, w.shape[1])?;
         let strides = [dims.mul(w.shape[1], taps), taps, dims.int(1)];
@@ -110,6 +124,29 @@ impl Operator for IntegerConv {
             cx.call(crate::kernel!(integer::conv(_, _, _, _, _)), args)
         })
     }
+}
+
+/// The weights for the depthwise kernel, if they are constant and its sums are exact; `own` says that each channel has one filter of its own.
+fn packed_depthwise(cx: &mut Lower<'_>, own: bool) -> Result<Option<Operand>, OpError> {
+    let (Some(w), zero) = (cx.constant(1).cloned(), cx.constant(3).cloned()) else { return Ok(None) };
+    let taps = w.shape[2..].iter().product();
+    if !own || taps > MAX_TAPS || (zero.is_none() && cx.has(3)) {
+        return Ok(None);
+    }
+    let packed = match w.dtype {
+        DType::I8 => pack_filters::<i8>(&w, zero.as_ref(), taps)?,
+        _ => pack_filters::<u8>(&w, zero.as_ref(), taps)?,
+    };
+    Ok(Some(cx.weight("packed weights", Tensor::vector(&packed))))
+}
+
+fn pack_filters<T: Byte + Element>(weights: &Tensor, zero: Option<&Tensor>, taps: usize) -> Result<Vec<f32>, OpError> {
+    let wrong = || OpError::invalid("weights and zero points must be 8-bit integers of one dtype");
+    let elements = weights.to_vec::<T>().ok_or_else(wrong)?;
+    let zero = zero.map(|z| z.to_vec::<T>().ok_or_else(wrong)).transpose()?;
+    let mut packed = vec![0f32; elements.len()];
+    pack_depthwise(&mut packed, &elements, zero.as_deref(), weights.shape[0], taps).map_err(|f| OpError::invalid(f.to_string()))?;
+    Ok(packed)
 }
 
 impl IntegerConv {

@@ -1,7 +1,9 @@
 //! Quantised tensors: to and from integers and 8-bit floats, and products of quantised operands.
 
+pub mod bnb4;
 pub mod conv;
 pub mod dynamic;
+pub mod gather_blocks;
 pub mod linear;
 pub mod matmul;
 pub mod nbits;

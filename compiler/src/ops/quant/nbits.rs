@@ -1,20 +1,22 @@
 //! com.microsoft `MatMulNBits`: a product with a matrix of 2, 4 or 8 bits an element, in blocks with scales.
 //!
-//! The matrix is made real when compiling, which costs the memory of an f32 matrix, and the product is the f32 one. At `accuracy_level` 4 the left
-//! operand is rounded to 8 bits before it, block by block, so that the result is what ONNX Runtime's integer products give.
+//! The matrix stays packed, and its elements are made real in registers. At `accuracy_level` 4 the left operand is rounded to 8 bits before, block by
+//! block, so that the result is what ONNX Runtime's integer products give.
 
+use super::pairs::optional;
 use crate::import::Parse;
 use crate::ir::{DType, Fact, Tensor, ValueId};
 use crate::lower::Lower;
 use crate::ops::elementwise::binary::{Binary, BinaryFn};
 use crate::ops::elementwise::cast;
-use crate::ops::linear::matmul::MatMul;
 use crate::ops::{Infer, OpError, Operator};
 use crate::program::Arg;
+use onnxc_runtime::kernels::nbits::PADDING;
 use serde::{Deserialize, Serialize};
 
 /// The sizes of the packed matrix.
-struct Packing {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Packing {
     /// Rows: columns of the product.
     n: usize,
     /// Elements of a row.
@@ -50,40 +52,27 @@ impl Packing {
         row.get(i / each).map_or(0, |byte| (byte >> (i % each * self.bits)) & mask)
     }
 
-    /// The matrix, n × k.
-    fn real(&self, packed: &[u8], scales: &[f32], zeros: Option<&Zeros>) -> Option<Vec<f32>> {
+    /// Whether the packed matrix and the scales have the sizes that these numbers ask for.
+    fn fits(&self, packed: usize, scales: usize) -> bool {
         let blocks = self.k.div_ceil(self.block);
-        let bytes = blocks * self.block * self.bits / 8;
-        let zero_bytes = (blocks * self.bits).div_ceil(8);
-        let zeros_fit = match zeros {
-            None => true,
-            Some(Zeros::Packed(z)) => z.len() == self.n * zero_bytes,
-            Some(Zeros::Real(z)) => z.len() == self.n * blocks,
-        };
-        if packed.len() != self.n * bytes || scales.len() != self.n * blocks || !zeros_fit {
+        let count = self.n.checked_mul(blocks);
+        count == Some(scales) && count.and_then(|c| c.checked_mul(self.run())) == Some(packed)
+    }
+
+    /// The bytes of a block.
+    fn run(&self) -> usize {
+        self.block * self.bits / 8
+    }
+
+    /// Zero points one by one, from the form in which each row has bytes of its own.
+    fn zeros(&self, packed: &[u8]) -> Option<Vec<f32>> {
+        let blocks = self.k.div_ceil(self.block);
+        let bytes = (blocks * self.bits).div_ceil(8);
+        if packed.len() != self.n * bytes {
             return None;
         }
-        let middle = (1u16 << (self.bits - 1)) as f32;
-        let mut matrix = Vec::with_capacity(self.n * self.k);
-        for (j, row) in packed.chunks_exact(bytes).enumerate() {
-            for i in 0..self.k {
-                let block = i / self.block;
-                let zero = match zeros {
-                    None => middle,
-                    Some(Zeros::Packed(z)) => f32::from(self.element(&z[j * zero_bytes..(j + 1) * zero_bytes], block)),
-                    Some(Zeros::Real(z)) => z[j * blocks + block],
-                };
-                matrix.push((f32::from(self.element(row, i)) - zero) * scales[j * blocks + block]);
-            }
-        }
-        Some(matrix)
+        Some(packed.chunks_exact(bytes).flat_map(|row| (0..blocks).map(|i| f32::from(self.element(row, i)))).collect())
     }
-}
-
-/// Zero points: packed as the matrix is, each row in bytes of its own, or real numbers.
-enum Zeros {
-    Packed(Vec<u8>),
-    Real(Vec<f32>),
 }
 
 fn reals(t: &Tensor) -> Option<Vec<f32>> {
@@ -101,33 +90,70 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
         cx.constant_of(value).ok_or_else(|| OpError::unsupported("a packed matrix that is only known when the model runs"))
     };
     let (packed, scales) = (constant(cx, packed)?, constant(cx, scales)?);
-    let zeros = match cx.opt_input(3)? {
-        None => None,
-        Some(zeros) => {
-            let zeros = constant(cx, zeros)?;
-            Some(match zeros.to_vec::<u8>() {
-                Some(packed) => Zeros::Packed(packed),
-                None => Zeros::Real(reals(&zeros).ok_or_else(|| OpError::invalid("the zero points"))?),
-            })
-        }
-    };
-    let (Some(bytes), Some(scales)) = (packed.to_vec::<u8>(), reals(&scales)) else {
+    let wrong = || OpError::invalid("the sizes of the packed matrix, its scales and zero points do not fit N, K and block_size");
+    let (mut zeros, mut level) = (None, cx.int("accuracy_level", 0)?);
+    if let Some(given) = cx.opt_input(3)? {
+        let given = constant(cx, given)?;
+        zeros = Some(match given.to_vec::<u8>() {
+            Some(packed) => packing.zeros(&packed).ok_or_else(wrong)?,
+            None => {
+                // ONNX Runtime has integer products for integer zero points only.
+                level = 0;
+                reals(&given).ok_or_else(|| OpError::invalid("the zero points"))?
+            }
+        });
+    }
+    let (Some(mut bytes), Some(scales)) = (packed.to_vec::<u8>(), reals(&scales)) else {
         return Err(OpError::invalid("the packed matrix must be uint8 and the scales real"));
     };
-    let matrix = packing.real(&bytes, &scales, zeros.as_ref());
-    let matrix = matrix.and_then(|m| Tensor::new(&[packing.n, packing.k], &m));
-    let matrix = matrix
-        .ok_or_else(|| OpError::invalid("the sizes of the packed matrix, its scales and zero points do not fit N, K and block_size"))?;
+    if !packing.fits(bytes.len(), scales.len()) || zeros.as_ref().is_some_and(|z| z.len() != scales.len()) {
+        return Err(wrong());
+    }
+    bytes.extend([0; PADDING]);
     let dtype = cx.dtype(x)?;
-    let (x, matrix) = (cast::to(cx, x, DType::F32)?, cx.constant(matrix));
-    let level = cx.int("accuracy_level", 0)?;
-    let x = if level == 4 { cx.add(RoundedBlocks { block: packing.block }, &[x])? } else { x };
-    let mut y = cx.add(MatMul { transpose_b: true, ..MatMul::default() }, &[x, matrix])?;
+    let x = cast::to(cx, x, DType::F32)?;
+    // Nor has it those for two bits in the shortest blocks.
+    let rounded = level == 4 && (packing.bits, packing.block) != (2, 16);
+    let x = if rounded { cx.add(RoundedBlocks { block: packing.block }, &[x])? } else { x };
+    let operands = [Tensor::vector(&bytes), Tensor::vector(&scales)].map(|t| Some(cx.constant(t)));
+    let zeros = zeros.map(|z| cx.constant(Tensor::vector(&z)));
+    let mut y = cx.add_n(MatMulBits(packing), &[Some(x), operands[0], operands[1], zeros])?[0];
     if let Some(bias) = cx.opt_input(5)? {
         let bias = cast::to(cx, bias, DType::F32)?;
         y = cx.add(Binary { f: BinaryFn::Add }, &[y, bias])?;
     }
     cast::to(cx, y, dtype).map(|v| vec![v])
+}
+
+/// `x · matrixᵀ`, f32. Inputs: x, the packed matrix and [`PADDING`] bytes, the scales and (optional) the zero points of its blocks, f32.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MatMulBits(Packing);
+
+impl Operator for MatMulBits {
+    fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
+        let mut shape = cx.shape(0)?;
+        let (columns, depth) = (cx.int(self.0.n as i64), cx.int(self.0.k as i64));
+        let last = shape.last_mut().ok_or_else(|| OpError::invalid("the left operand must not be a scalar"))?;
+        cx.require_equal(*last, depth, "the last axis of the left operand and K");
+        *last = columns;
+        Ok(vec![Fact::tensor(DType::F32, shape)])
+    }
+
+    fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
+        let Packing { n, k, bits, block } = self.0;
+        let (x, packed, scales, zeros) = (cx.input(0)?, cx.input(1)?, cx.input(2)?, optional(cx, 3)?);
+        let dims = cx.dims();
+        let rows = dims.product(&x.shape[..x.shape.len().saturating_sub(1)]);
+        let blocks = k.div_ceil(block);
+        let size = |v: usize| Arg::Usize(dims.int(v as i64));
+        let wide = cx.temp(DType::F32, &[rows, dims.int((blocks * block) as i64)]);
+        let args = vec![wide.write(), x.read(), Arg::Usize(rows), size(k), size(blocks * block), size(bits)];
+        cx.call(crate::kernel!(nbits::phases(_, _, _, _, _, _)), args)?;
+        let out = cx.output(0)?;
+        let args = vec![Arg::Cx, out.write(), wide.read(), packed.read(), scales.read(), zeros, Arg::Usize(rows)];
+        let args = args.into_iter().chain([n, blocks, self.0.run(), bits].map(size)).collect();
+        cx.call(crate::kernel!(nbits::product(_, _, _, _, _, _, _, _, _, _, _)), args)
+    }
 }
 
 /// Each run of `block` elements along the last axis rounded to multiples of a 127th of its greatest magnitude. f32.

@@ -1,4 +1,4 @@
-//! com.microsoft's products of quantised matrices: `QGemm`, `MatMulIntegerToFloat`, `DynamicQuantizeMatMul`.
+//! com.microsoft's products of quantised matrices: `QGemm`, `MatMulInteger16`, `MatMulIntegerToFloat`, `DynamicQuantizeMatMul`.
 
 use super::dynamic::DynamicQuantize;
 use super::matmul::IntegerMatMul;
@@ -8,6 +8,7 @@ use crate::ir::{DType, ValueId};
 use crate::ops::OpError;
 use crate::ops::elementwise::binary::{Binary, BinaryFn};
 use crate::ops::elementwise::cast;
+use crate::ops::linear::matmul::MatMul;
 use crate::ops::shape::transpose::Transpose;
 
 fn pair(cx: &mut Parse<'_>, f: BinaryFn, a: ValueId, b: ValueId) -> Result<ValueId, OpError> {
@@ -56,6 +57,14 @@ pub fn parse_gemm(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
         None => cx.dtype(operands[0])?,
     };
     cx.add_n(Requantize { dtype, rows: Some(0), by_column: true }, &[Some(sums), Some(a_scale), Some(b_scale), Some(scale), zero, None])
+}
+
+/// com.microsoft `MatMulInteger16`: 16-bit matrices, sums in 32 bits.
+pub fn parse_wide(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let (a, b) = (cx.input(0)?, cx.input(1)?);
+    let to = if cx.dtype(a)? == DType::U16 { DType::U32 } else { DType::I32 };
+    let (a, b) = (cast::to(cx, a, to)?, cast::to(cx, b, to)?);
+    cx.add(MatMul::default(), &[a, b]).map(|v| vec![v])
 }
 
 /// com.microsoft `MatMulIntegerToFloat`: inputs a, b, their scales, their zero points, a bias.

@@ -12,10 +12,12 @@ use crate::ops::elementwise::binary::{Binary, BinaryFn};
 use crate::ops::elementwise::cast;
 use crate::ops::elementwise::parametric::{Parametric, ParametricFn};
 use crate::ops::elementwise::unary::Unary;
+use crate::ops::elementwise::where_::Where;
 use crate::ops::infer::resolve_axis;
 use crate::ops::nn::pool;
 use crate::ops::nn::softmax::{Kind, Softmax};
 use crate::ops::reduce::reduce::{Reduce, ReduceFn};
+use crate::ops::shape::transpose::Transpose;
 use crate::ops::slice::concat::Concat;
 use crate::program::formula::Unary as F;
 
@@ -50,6 +52,15 @@ pub fn parse_binary(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let (a, b) = (operand(cx, 0)?, operand(cx, 3)?);
     let y = cx.add(Binary { f }, &[a, b])?;
     result(cx, y, 6)
+}
+
+/// com.microsoft `QLinearWhere`: inputs the condition, x, its scale and zero point, y, its, and those of the result.
+pub fn parse_where(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
+    let (condition, x, scale, zero) = (cx.input(0)?, cx.input(1)?, cx.input(7)?, cx.opt_input(8)?);
+    let dtype = cx.dtype(x)?;
+    let (x, y) = (operand(cx, 1)?, operand(cx, 4)?);
+    let z = cx.add(Where, &[condition, x, y])?;
+    quantised(cx, z, scale, zero, dtype).map(|v| vec![v])
 }
 
 /// com.microsoft `QLinearSigmoid` and `QLinearLeakyRelu`: inputs x, its scale and zero point, and those of the result.
@@ -106,14 +117,19 @@ fn bits(cx: &mut Parse<'_>, value: ValueId) -> Option<(DType, Vec<u8>)> {
 
 /// com.microsoft `QLinearAveragePool`: inputs x, its scale and zero point, and those of the result.
 pub fn parse_average_pool(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
-    refuse_channels_last(cx)?;
-    let x = operand(cx, 0)?;
-    let y = pool::average(cx, x)?;
+    let mut x = operand(cx, 0)?;
+    let rank = cx.rank(x)?;
+    let last = cx.flag("channels_last", false)? && rank > 2;
+    if last {
+        let perm = [0, rank - 1].into_iter().chain(1..rank - 1).collect();
+        x = cx.add(Transpose { perm }, &[x])?;
+    }
+    let mut y = pool::average(cx, x)?;
+    if last {
+        let perm = [0].into_iter().chain(2..rank).chain([1]).collect();
+        y = cx.add(Transpose { perm }, &[y])?;
+    }
     result(cx, y, 3)
-}
-
-fn refuse_channels_last(cx: &Parse<'_>) -> Result<(), OpError> {
-    if cx.flag("channels_last", false)? { Err(OpError::unsupported("channels_last")) } else { Ok(()) }
 }
 
 /// com.microsoft `QLinearGlobalAveragePool`: the sums are exact where the number of pixels is known.

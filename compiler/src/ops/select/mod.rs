@@ -2,6 +2,7 @@
 
 pub mod compress;
 pub mod cum_sum;
+pub mod ngram;
 pub mod nonzero;
 pub mod suppress;
 pub mod top_k;

@@ -84,8 +84,10 @@ fn copied(cx: &mut Lower<'_>) -> Result<Operand, OpError> {
 /// `out = data; out[i with its component at the axis replaced by indices[i]] = updates[i]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScatterElements {
-    axis: usize,
-    reduction: Reduction,
+    /// The axis.
+    pub axis: usize,
+    /// How an update meets what is there.
+    pub reduction: Reduction,
 }
 
 impl ScatterElements {

@@ -28,6 +28,25 @@ pub fn depthwise(
     g: Geometry,
     activation: Activation,
 ) -> Result<(), Fault> {
+    run(cx, y, x, w, bias, residual, g, activation, false)
+}
+
+/// The sums alone, which must be integers that an i32 holds: each element of `y` is left as the bits of that i32.
+pub(crate) fn depthwise_sums(cx: Cx, y: &mut [f32], x: &[f32], w: &[f32], g: Geometry) -> Result<(), Fault> {
+    run(cx, y, x, w, None, None, g, Activation::NONE, true)
+}
+
+fn run(
+    cx: Cx,
+    y: &mut [f32],
+    x: &[f32],
+    w: &[f32],
+    bias: Option<&[f32]>,
+    residual: Option<&[f32]>,
+    g: Geometry,
+    activation: Activation,
+    integers: bool,
+) -> Result<(), Fault> {
     g.check(y.len(), x.len(), residual.map(<[f32]>::len))?;
     promise(g.group == g.in_channels && g.group == g.out_channels, "depthwise: channels and groups differ")?;
     promise(w.len() >= g.taps().saturating_mul(g.group), "depthwise: the weights are too short")?;
@@ -41,7 +60,7 @@ pub fn depthwise(
     let tasks = parallel::tasks(cx, pixels.saturating_mul(g.group).saturating_mul(g.taps() * 3)).min(lines);
     let y = Shared(y.as_mut_ptr());
     parallel::each(cx, tasks, |task| {
-        let job = Depthwise { y, x: x.as_ptr(), w: w.as_ptr(), bias, residual: residual.map(<[f32]>::as_ptr), g: &g, activation };
+        let job = Depthwise { y, x: x.as_ptr(), w: w.as_ptr(), bias, residual: residual.map(<[f32]>::as_ptr), g: &g, activation, integers };
         dispatch(cx, Lines(&job, parallel::part(lines, 1, task, tasks)));
     });
     Ok(())
@@ -56,6 +75,8 @@ struct Depthwise<'a> {
     residual: Option<*const f32>,
     g: &'a Geometry,
     activation: Activation,
+    /// Whether the sums are left as i32.
+    integers: bool,
 }
 
 struct Lines<'j, 'a>(&'j Depthwise<'a>, Range<usize>);
@@ -141,6 +162,12 @@ impl Depthwise<'_> {
         if self.activation.is_costly() {
             // SAFETY: the line that was just written.
             unsafe { activate(s, self.activation, self.y.at(pixel * g.out_pitch), g.out_pitch, width, g.group) };
+        }
+        if self.integers {
+            for pixel in pixel..pixel + width {
+                // SAFETY: the line that was just written.
+                unsafe { to_integers(s, self.y.at(pixel * g.out_pitch), g.group) };
+            }
         }
     }
 
@@ -293,5 +320,21 @@ impl Depthwise<'_> {
             }
         }
         P
+    }
+}
+
+/// Replaces numbers that are integers by the bits of the i32 they are.
+///
+/// # Safety
+/// There are `len` elements at `y`.
+#[inline(always)]
+unsafe fn to_integers<S: Simd>(s: S, y: *mut f32, len: usize) {
+    for i in (0..len).step_by(S::LANES) {
+        // SAFETY: the elements exist.
+        unsafe {
+            let lanes = (len - i).min(S::LANES);
+            let sums = load_up_to(s, y.add(i), lanes);
+            store_up_to(s, y.add(i), lanes, s.with_bits(s.to_i32_round(sums)));
+        }
     }
 }

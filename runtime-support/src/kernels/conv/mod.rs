@@ -12,6 +12,7 @@ mod transpose;
 mod windows;
 mod winograd;
 
+pub(crate) use depthwise::depthwise_sums;
 pub use depthwise::{depthwise, pack_depthwise};
 pub use geometry::Geometry;
 pub use plain::{plain, plain_transpose};

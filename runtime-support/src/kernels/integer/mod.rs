@@ -2,10 +2,13 @@
 //!
 //! QLinearMatMul and QLinearConv are these followed by [`requantize`](super::requantize). Signedness of the two operands is in the
 //! functions' names: `matmul_u8i8` takes an unsigned A and a signed B. These are the plain loops, for any batch and any zero points;
-//! [`product`] and [`conv`] are the fast ones, on operands that [`widen`] and [`pack_pairs`] prepared.
+//! [`product`] and [`conv`] are the fast ones, on operands that [`widen`] and [`pack_pairs`] prepared; [`depthwise`] is that of windows of one
+//! channel.
 
+mod depthwise;
 mod pairs;
 
+pub use depthwise::{MAX_TAPS, depthwise, pack_depthwise, real};
 pub use pairs::{conv, pack_pairs, pack_pairs_len, pairs, product, widen};
 
 use crate::cx::Cx;

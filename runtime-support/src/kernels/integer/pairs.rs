@@ -28,7 +28,7 @@ fn elements(x: &[i32]) -> &[f32] {
 }
 
 /// The same to write to.
-fn elements_mut(x: &mut [i32]) -> &mut [f32] {
+pub(super) fn elements_mut(x: &mut [i32]) -> &mut [f32] {
     // SAFETY: i32 and f32 have the same size and alignment, and any bits are either.
     unsafe { core::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len()) }
 }
