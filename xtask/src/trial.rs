@@ -11,7 +11,7 @@ use onnxc::harness::verify::{Settings, Station, verify};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What both tasks can be told.
 #[derive(clap::Args)]
@@ -65,6 +65,13 @@ fn mode(text: &str) -> Result<Mode, String> {
     Mode::from_name(text).ok_or_else(|| "expected static, dynamic or constant".to_owned())
 }
 
+/// How long a mode took, and the case that `onnxc` (without rustc) took longest for.
+fn print_times(outcomes: &[Outcome], all: Duration) {
+    let slowest = outcomes.iter().max_by(|a, b| a.compile_s.total_cmp(&b.compile_s));
+    let slowest = slowest.map_or(String::new(), |o| format!("; slowest to compile: {}, {:.2} s", o.name, o.compile_s));
+    println!("  in {:.0} s{slowest}", all.as_secs_f64());
+}
+
 impl Trial {
     /// Tries a suite in each mode; the last line is `N passed, N failed, N skipped`.
     pub fn run(&self, mut suite: Suite) -> Result<ExitCode, String> {
@@ -73,9 +80,11 @@ impl Trial {
         }
         let mut outcomes = Vec::new();
         for &mode in if self.modes.is_empty() { suite.modes } else { &self.modes } {
+            let start = Instant::now();
             let found = self.try_mode(&suite, mode)?;
             self.print(&found);
             println!("{}: {}", mode.name(), summary::last_line(&found));
+            print_times(&found, start.elapsed());
             outcomes.extend(found);
         }
         if let Some(path) = &self.json {

@@ -1,4 +1,4 @@
-//! Rules of products, reductions and normalisations.
+//! Rules of products and reductions.
 
 use super::Tape;
 use super::rules::{Adjoints, missing};
@@ -7,7 +7,6 @@ use crate::ops::OpError;
 use crate::ops::elementwise::binary::BinaryFn as B;
 use crate::ops::linear::matmul::MatMul;
 use crate::ops::nn::epilogue::Epilogue;
-use crate::ops::nn::norm::LayerNorm;
 use crate::ops::nn::softmax::{Kind, Softmax};
 use crate::ops::reduce::reduce::{Reduce, ReduceFn as R};
 use crate::ops::shape::reshape::Reshape;
@@ -96,7 +95,7 @@ pub fn reduce(tape: &mut Tape, op: &Reduce, x: ValueId, y: ValueId, dy: ValueId)
             let count = tape.sum(ones, &axes)?;
             tape.pair(B::Div, ones, count)?
         }
-        R::Prod => return Err(OpError::unsupported("the derivative of ReduceProd")),
+        R::Prod => product_of_others(tape, x, &axes)?,
     };
     tape.mul(dy, slope)
 }
@@ -120,42 +119,16 @@ pub fn softmax(tape: &mut Tape, op: &Softmax, x: ValueId, y: ValueId, dy: ValueI
     }
 }
 
-/// With `n` the normalised input and `d = dy scale`: `dx = (d - mean(d) - n mean(d n)) / deviation`, without the mean for RMS.
-pub fn layer_norm(tape: &mut Tape, op: &LayerNorm, node: &Node, dy: ValueId) -> Result<Adjoints, OpError> {
-    let input = |i: usize| node.inputs.get(i).copied().flatten();
-    let Some(x) = input(0) else { return Err(missing(node)) };
-    let axes: Vec<usize> = (op.axis..tape.shape(x)?.len()).collect();
-    let mean = |tape: &mut Tape, v: ValueId| tape.add(Reduce::over(R::Mean, &axes, true), &[v]);
-    let centred = if op.rms {
-        x
-    } else {
-        let middle = mean(tape, x)?;
-        tape.pair(B::Sub, x, middle)?
-    };
-    let square = tape.mul(centred, centred)?;
-    let variance = mean(tape, square)?;
-    let variance = tape.affine(variance, 1.0, f64::from(op.epsilon))?;
-    let deviation = tape.unary(F::Sqrt, variance)?;
-    let normal = tape.pair(B::Div, centred, deviation)?;
-    let d = match input(1) {
-        Some(scale) => tape.mul(dy, scale)?,
-        None => dy,
-    };
-    let along = tape.mul(d, normal)?;
-    let along = mean(tape, along)?;
-    let along = tape.mul(normal, along)?;
-    let mut dx = tape.pair(B::Sub, d, along)?;
-    if !op.rms {
-        let middle = mean(tape, d)?;
-        dx = tape.pair(B::Sub, dx, middle)?;
-    }
-    let mut adjoints = vec![Some(tape.pair(B::Div, dx, deviation)?)];
-    if let Some(scale) = input(1) {
-        let wide = tape.mul(dy, normal)?;
-        adjoints.push(Some(tape.sum_to(wide, scale)?));
-    }
-    if let Some(bias) = input(2) {
-        adjoints.push(Some(tape.sum_to(dy, bias)?));
-    }
-    Ok(adjoints)
+/// For each element the product of the others along the axes: the product of those that are not zero, without itself, if no other is zero.
+fn product_of_others(tape: &mut Tape, x: ValueId, axes: &[usize]) -> Result<ValueId, OpError> {
+    let (zero, one) = (tape.scalar(x, 0.0)?, tape.scalar(x, 1.0)?);
+    let is_zero = tape.pair(B::Equal, x, zero)?;
+    let others = tape.choose(is_zero, one, x)?;
+    let marks = tape.masked(is_zero, one)?;
+    let zeros = tape.sum(marks, axes)?;
+    let product = tape.add(Reduce::over(R::Prod, axes, true), &[others])?;
+    let product = tape.pair(B::Div, product, others)?;
+    let others = tape.pair(B::Sub, zeros, marks)?;
+    let none = tape.pair(B::Equal, others, zero)?;
+    tape.masked(none, product)
 }

@@ -7,7 +7,9 @@
 mod elementwise;
 mod linear;
 mod movement;
+mod norms;
 mod rules;
+mod windows;
 
 use crate::import::scalar;
 use crate::ir::arena::Id;
@@ -88,7 +90,7 @@ impl Tape {
         }
         let dx = rules::apply(self, node, &dy)?;
         for (i, dx) in dx.into_iter().enumerate() {
-            if let (Some(x), Some(dx), true) = (node.inputs[i], dx, self.needs(node, i)) {
+            if let (Some(x), Some(dx), true) = (node.inputs.get(i).copied().flatten(), dx, self.needs(node, i)) {
                 let sum = match self.adjoints.get(&x) {
                     Some(&former) => self.pair(BinaryFn::Add, former, dx)?,
                     None => dx,

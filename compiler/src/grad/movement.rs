@@ -5,12 +5,14 @@ use super::rules::{Adjoints, missing};
 use crate::ir::{DType, Node, Tensor, ValueId};
 use crate::ops::elementwise::binary::BinaryFn as B;
 use crate::ops::make::range::Range;
+use crate::ops::select::cum_sum::CumSum;
 use crate::ops::shape::expand::Expand;
 use crate::ops::shape::reshape::Reshape;
 use crate::ops::shape::shape_of::Shape;
 use crate::ops::shape::transpose::Transpose;
 use crate::ops::slice::concat::Concat;
-use crate::ops::slice::scatter::ScatterElements;
+use crate::ops::slice::gather::GatherElements;
+use crate::ops::slice::scatter::{Reduction, ScatterElements};
 use crate::ops::slice::slice::Slice;
 use crate::ops::slice::split::Split;
 use crate::ops::{Op, OpError};
@@ -30,6 +32,34 @@ pub fn concat(tape: &mut Tape, axis: usize, node: &Node, dy: ValueId) -> Result<
     let lengths = tape.add(Concat { axis: 0 }, &lengths)?;
     let parts = tape.add_n(Split::by_lengths(axis, inputs.len()).into(), &[Some(dy), Some(lengths)])?;
     Ok(parts.into_iter().map(Some).collect())
+}
+
+/// Running sums, summed the other way.
+pub fn running(tape: &mut Tape, op: &CumSum, node: &Node, dy: ValueId) -> Result<Adjoints, OpError> {
+    let (Some(back), Some(Some(axis))) = (op.backwards(), node.inputs.get(1)) else { return Err(missing(node)) };
+    Ok(vec![Some(tape.add(back, &[dy, *axis])?), None])
+}
+
+/// The greatest elements, which output 1 says the places of.
+pub fn chosen(tape: &mut Tape, axis: usize, node: &Node, dy: ValueId) -> Result<Adjoints, OpError> {
+    let (Some(x), Some(&places)) = (node.inputs[0], node.outputs.get(1)) else { return Err(missing(node)) };
+    let zeros = tape.zeros_like(x)?;
+    Ok(vec![Some(tape.add(ScatterElements::adding(axis), &[zeros, places, dy])?), None])
+}
+
+/// Elements that are replaced or added to: what is added passes on, what is replaced does not.
+pub fn scattered(tape: &mut Tape, op: &ScatterElements, node: &Node, dy: ValueId) -> Result<Adjoints, OpError> {
+    let [_, Some(places), Some(updates)] = node.inputs[..] else { return Err(missing(node)) };
+    let taken = tape.add(GatherElements { axis: op.axis }, &[dy, places])?;
+    let kept = match op.reduction {
+        Reduction::Add => dy,
+        Reduction::None => {
+            let zeros = tape.zeros_like(updates)?;
+            tape.add(op.clone(), &[dy, places, zeros])?
+        }
+        _ => return Err(missing(node)),
+    };
+    Ok(vec![Some(kept), None, Some(taken)])
 }
 
 /// Any operator whose results are elements of its first input at other places, or zeros: a tensor of the elements' numbers is moved in the same

@@ -1,6 +1,6 @@
 //! The table of rules: for each core operator that has a derivative, how the adjoints of its outputs give those of its inputs.
 
-use super::{Tape, elementwise, linear, movement};
+use super::{Tape, elementwise, linear, movement, norms, windows};
 use crate::ir::{Node, ValueId};
 use crate::ops::shape::reshape::Reshape;
 use crate::ops::{Op, OpError};
@@ -25,7 +25,16 @@ pub fn apply(tape: &mut Tape, node: &Node, dy: &[Option<ValueId>]) -> Result<Adj
         Op::MatMul(op) => linear::matmul(tape, op, node, first),
         Op::Reduce(op) => one(linear::reduce(tape, op, x, y, first)),
         Op::Softmax(op) => one(linear::softmax(tape, op, x, y, first)),
-        Op::LayerNorm(op) if dy.len() == 1 || dy[1..].iter().all(Option::is_none) => linear::layer_norm(tape, op, node, first),
+        Op::LayerNorm(op) if only_first(dy) => norms::layer(tape, op, node, first),
+        Op::BatchNorm(op) if only_first(dy) => norms::batch(tape, op, node, first),
+        Op::GroupNorm(op) => norms::group(tape, op, node, first),
+        Op::LpNorm(op) => norms::power(tape, op, node, first),
+        Op::Conv(op) => windows::conv(tape, op, node, first),
+        Op::ConvTranspose(op) => windows::conv_transpose(tape, op, node, first),
+        Op::Pool(op) => one(windows::pool(tape, op, node, x, first)),
+        Op::CumSum(op) => movement::running(tape, op, node, first),
+        Op::TopK(op) => movement::chosen(tape, op.axis, node, first),
+        Op::ScatterElements(op) => movement::scattered(tape, op, node, first),
         Op::Reshape(Reshape::To { .. } | Reshape::Flatten { .. } | Reshape::Squeeze { .. } | Reshape::Unsqueeze { .. }) => {
             one(tape.reshape_like(first, x))
         }
@@ -45,9 +54,15 @@ pub fn apply(tape: &mut Tape, node: &Node, dy: &[Option<ValueId>]) -> Result<Adj
         | Op::Pad(_)
         | Op::Blocks(_)
         | Op::CenterCropPad(_)
+        | Op::Diagonal(_)
         | Op::ReverseSequence(_) => movement::moved(tape, node, dy),
         _ => Err(missing(node)),
     }
+}
+
+/// Whether only the first output has an adjoint.
+fn only_first(dy: &[Option<ValueId>]) -> bool {
+    dy.iter().skip(1).all(Option::is_none)
 }
 
 pub fn missing(node: &Node) -> OpError {

@@ -26,6 +26,13 @@ pub struct CumSum {
     reverse: bool,
 }
 
+impl CumSum {
+    /// The sums from the other end, whose element `j` is the sum of what `x[j]` is part of; products have none.
+    pub fn backwards(&self) -> Option<Self> {
+        (!self.product).then(|| Self { reverse: !self.reverse, ..self.clone() })
+    }
+}
+
 impl Operator for CumSum {
     fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
         let shape = cx.shape(0)?;

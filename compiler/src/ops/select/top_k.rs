@@ -26,7 +26,8 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
 /// Input 0: the tensor; input 1: k, one element. Outputs: the values, the best first, and their indices on the axis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TopK {
-    axis: usize,
+    /// The axis.
+    pub axis: usize,
     largest: bool,
 }
 

@@ -103,7 +103,8 @@ fn pick(cx: &Infer<'_>, x: &[Option<Dim>], index: Dim) -> Option<Dim> {
 /// `out[i] = data[i with its component at the axis replaced by indices[i]]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GatherElements {
-    axis: usize,
+    /// The axis.
+    pub axis: usize,
 }
 
 impl Operator for GatherElements {

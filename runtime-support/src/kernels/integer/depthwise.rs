@@ -84,7 +84,7 @@ mod tests {
             let (h, w) = (axis(&mut noise), axis(&mut noise));
             let (batch, taps, inputs, outputs) = (1 + noise.below(2), h[2] * w[2], h[0] * w[0], h[1] * w[1]);
             // Every third round has the extremes only, where sums are greatest.
-            let mut byte = |noise: &mut Noise| if round % 3 == 0 { 255 * (noise.next() as u8 % 2) } else { noise.next() as u8 };
+            let byte = |noise: &mut Noise| if round % 3 == 0 { 255 * (noise.next() as u8 % 2) } else { noise.next() as u8 };
             let x: Vec<u8> = (0..batch * channels * inputs).map(|_| byte(&mut noise)).collect();
             let weights: Vec<i8> = (0..channels * taps).map(|_| byte(&mut noise) as i8).collect();
             let (x_zero, w_zero) = ([byte(&mut noise)], (0..channels).map(|_| byte(&mut noise) as i8).collect::<Vec<_>>());
