@@ -78,8 +78,7 @@ fn conv(site: &mut Site<'_>) -> Result<Option<Vec<ValueId>>, NodeError> {
     let op = IntegerConv { window: conv.window.clone(), group: conv.group, channels_last: false };
     let (Some(x), Some(w)) = (operand(site, 0), operand(site, 1)) else { return Ok(None) };
     let by_filter = matches!(w.granularity, Granularity::Tensor | Granularity::Axis { axis: 0 });
-    if x.granularity != Granularity::Tensor || !by_filter || several(site, &op, w.x) || !sums_fit(site, &w, 1..op.window.kernel.len() + 2)
-    {
+    if x.granularity != Granularity::Tensor || !by_filter || several(site, &op, w.x) || !sums_fit(site, &w, 1..op.window.kernel.len() + 2) {
         return Ok(None);
     }
     rescaled(site, op, &x, &w, 1)
