@@ -1,8 +1,13 @@
 //! Ensembles of trees: random ones against a naive evaluation of their attributes, and attributes that lie.
 
+use onnxc::ops::ml::trees::ensemble::{Ensemble, Link, Mode, Node, Vote};
+use onnxc::ops::ml::trees::plan::shape::Forest;
+use onnxc::ops::ml::trees::plan::{self, Way, ranks::Ranks, select};
 use onnxc::program::interpret;
 use onnxc::{Model, Options};
 use onnxc_proto::ExternalFiles;
+use onnxc_runtime::cx::{Cx, Isa};
+use onnxc_runtime::kernels::trees::{self, Score, Share};
 use onnxc_runtime::value::{Tensor, Value};
 use onnxc_tests::text;
 use std::fmt::Write;
@@ -86,13 +91,12 @@ fn leaf(dice: &mut Dice, kind: Kind, tree: usize, id: usize) -> Row {
 /// The sums of the votes, by the definition.
 fn naive(rows: &[Row], kind: Kind, x: &[f32]) -> Vec<f32> {
     let mut scores = vec![0f32; kind.targets];
-    for tree in 0..kind.trees {
-        let find = |id: usize| rows.iter().find(|r| r.tree == tree && r.id == id).expect("the node");
-        let mut row = find(0);
+    for tree in rows.chunk_by(|a, b| a.tree == b.tree) {
+        let mut row = &tree[0];
         while let Some(mode) = row.mode {
             let (x, t) = (x[row.feature], row.value);
             let holds = [x <= t, x < t, x >= t, x > t, x == t, x != t][mode] || (x.is_nan() && row.missing == 1);
-            row = find(row.branches[usize::from(!holds)]);
+            row = &tree[row.branches[usize::from(!holds)]];
         }
         row.votes.iter().for_each(|&(t, w)| scores[t] += w);
     }
@@ -138,18 +142,21 @@ fn compile(source: &str) -> Result<onnxc::program::Program, String> {
     onnxc::compile_to_program(model, &Options::default()).map_err(|e| e.to_string())
 }
 
+/// A feature: mostly one that is equal to thresholds, or odd.
+fn feature(dice: &mut Dice) -> f32 {
+    match dice.below(12) {
+        0 => f32::NAN,
+        1 => f32::INFINITY,
+        2 => f32::NEG_INFINITY,
+        3 => dice.grid().next_down(),
+        _ => dice.grid(),
+    }
+}
+
 fn check(dice: &mut Dice, kind: Kind, count: usize) {
     let rows = grow(dice, kind);
     let program = compile(&regressor(&rows, kind)).expect("compiles");
-    let x: Vec<f32> = (0..count * kind.features)
-        .map(|_| match dice.below(12) {
-            0 => f32::NAN,
-            1 => f32::INFINITY,
-            2 => f32::NEG_INFINITY,
-            3 => dice.grid().next_down(),
-            _ => dice.grid(),
-        })
-        .collect();
+    let x: Vec<f32> = (0..count * kind.features).map(|_| feature(dice)).collect();
     let input = Tensor::from_slice(&[count, kind.features], &x).expect("a tensor");
     let outputs = interpret::run(&program, &[Value::Tensor(input)], 1 << 30).expect("runs");
     let Value::Tensor(y) = &outputs[0] else { panic!("no tensor") };
@@ -175,6 +182,112 @@ fn random_ensembles_match_the_naive_evaluation() {
         };
         check(&mut dice, kind, [1, 5, 40, 130][round % 4]);
     }
+}
+
+/// The ensemble that rows of the table of nodes are.
+fn ensemble(rows: &[Row], kind: Kind) -> Ensemble {
+    let mut e = Ensemble { leaves: vec![0], targets: kind.targets, ..Ensemble::default() };
+    let mut first = 0;
+    for tree in rows.chunk_by(|a, b| a.tree == b.tree) {
+        let link = |id: usize| if tree[id].mode.is_some() { Link::node(first + id) } else { Link::leaf(first + id) };
+        e.roots.push(link(0));
+        for row in tree {
+            let (mode, branches) = (Mode::ALL[row.mode.unwrap_or(0)], row.branches.map(link));
+            let (feature, missing_true) = (row.feature as u32, row.missing == 1);
+            e.nodes.push(Node { feature, mode, missing_true, threshold: f64::from(row.value), set: 0, branches });
+            e.votes.extend(row.votes.iter().map(|&(target, weight)| Vote { target: target as u32, weight: f64::from(weight) }));
+            e.leaves.push(e.votes.len() as u32);
+        }
+        first += tree.len();
+    }
+    e.checked().expect("a sound ensemble")
+}
+
+/// A number of either kind.
+trait Number: Score {
+    fn of(x: f64) -> Self;
+}
+impl Number for f32 {
+    fn of(x: f64) -> Self {
+        x as Self
+    }
+}
+impl Number for f64 {
+    fn of(x: f64) -> Self {
+        x
+    }
+}
+
+/// The scores of rows by one of the kernels.
+fn scores<T: Number>(cx: Cx, way: &Way, (forest, values): (&Forest, &[f64]), x: &[T], rows: usize, targets: usize) -> Vec<T> {
+    let numbers = |v: &[f64]| v.iter().map(|&v| T::of(v)).collect::<Vec<T>>();
+    let (values, trees) = (numbers(values), select::trees(forest));
+    let share = Share { targets, width: forest.width, least: 0, below: 0 };
+    let columns = |r: &Ranks| (r.cuts.features.clone(), numbers(&r.cuts.sorted), r.columns.clone(), vec![0u16; 64 * r.width()]);
+    let mut y = vec![T::of(7.0); rows * targets];
+    match way {
+        Way::Walk(w) => trees::walk(&mut y, x, &w.links, &numbers(&w.cuts), &trees, &values, share),
+        Way::Bits(b, c) => {
+            let mut scratch = vec![7; 2 * trees::bits::BLOCK * trees::bits::SCRATCH * c.count()];
+            let (sorted, values) = (numbers(&c.sorted), numbers(&b.values));
+            let (f, s, g, e, m) = (&c.features, &b.shelves, &b.groups, &b.entries, &b.masks);
+            trees::bits(cx, &mut y, &mut scratch, x, f, &sorted, s, g, e, &b.maps, m, &b.trees, &values, share)
+        }
+        Way::Select(s, r) => {
+            let (features, sorted, columns, scratch) = columns(r);
+            trees::sums(cx, &mut y, &mut vec![7; scratch.len()], x, &features, &sorted, &columns, &s.tests, &trees, &values, share)
+        }
+        Way::Descend(d, r) => {
+            let (features, sorted, columns, mut scratch) = columns(r);
+            trees::descend(cx, &mut y, &mut scratch, x, &features, &sorted, &columns, &d.nodes, &d.leaves, &d.trees, &values, share)
+        }
+    }
+    .expect("runs");
+    y
+}
+
+/// Every kernel that can do it, with every instruction set and two threads, against the definition. How many kernels there were.
+fn check_ways<T: Number>(dice: &mut Dice, kind: Kind, rows: &[Row], count: usize) -> usize {
+    let e = ensemble(rows, kind);
+    let Some(forest) = Forest::new(&e, size_of::<T>() == 8) else { return 0 };
+    let values: Vec<f64> = forest.trees.iter().flat_map(|t| &t.leaves).flat_map(|&leaf| forest.values(&e, leaf)).collect();
+    let x: Vec<f32> = (0..count * kind.features).map(|_| feature(dice)).collect();
+    let wide: Vec<T> = x.iter().map(|&x| T::of(f64::from(x))).collect();
+    let expected: Vec<f32> = x.chunks_exact(kind.features).flat_map(|x| naive(rows, kind, x)).collect();
+    let expected: Vec<T> = expected.into_iter().map(|s| T::of(f64::from(s))).collect();
+    let ways = plan::ways(&e, &forest);
+    for way in &ways {
+        for isa in Isa::ALL {
+            let Some(cx) = Cx::REFERENCE.with_isa(isa) else { continue };
+            let y = scores(cx.with_threads(2), way, (&forest, &values), &wide, count, kind.targets);
+            let name = format!("{way:?}");
+            assert_eq!(y, expected, "{x:?} of {} trees, {} on {isa:?}", kind.trees, &name[..name.len().min(8)]);
+        }
+    }
+    ways.len()
+}
+
+#[test]
+fn every_kernel_matches_the_naive_evaluation_on_every_instruction_set() {
+    let mut dice = Dice(11);
+    let mut ways = 0;
+    for round in 0..48 {
+        let m = round % 6;
+        let kind = Kind {
+            // Some fill several shelves of `bits`.
+            trees: [1, 2, 17, 150][round % 4],
+            depth: [0, 1, 4, 5, 7, 9][(round / 4) % 6],
+            features: 1 + dice.below(40),
+            targets: [1, 1, 3][dice.below(3)],
+            modes: [(m, m + 1), (0, 4), (0, 6)][dice.below(3)],
+            missing: dice.below(3) > 0,
+            dense: dice.below(2) == 0,
+        };
+        let rows = grow(&mut dice, kind);
+        let count = [1, 3, 70, 17][dice.below(4)];
+        ways += check_ways::<f32>(&mut dice, kind, &rows, count) + check_ways::<f64>(&mut dice, kind, &rows, count);
+    }
+    assert!(ways > 4 * 48, "only {ways} kernels were tried");
 }
 
 /// A stump, with attributes replaced by the given ones.

@@ -55,13 +55,27 @@ pub fn floor(x: f64) -> f64 {
     if rounded > x { rounded - 1.0 } else { rounded }
 }
 
+/// 1 / n!.
+const INVERSE_FACTORIALS: [f64; 15] = {
+    let (mut inverses, mut factorial, mut n) = ([1.0; 15], 1.0, 1);
+    while n < inverses.len() {
+        // Exact up to 18!.
+        factorial *= n as f64;
+        inverses[n] = 1.0 / factorial;
+        n += 1;
+    }
+    inverses
+};
+
 /// e^r - 1 for |r| below 0.36, by the series.
 fn exp_m1_near_zero(r: f64) -> f64 {
-    let mut sum = 0.0;
-    for n in (1..=14).rev() {
-        sum = (1.0 + sum) * r / n as f64;
+    // Odd and even powers apart: two chains that do not wait for each other.
+    let (square, mut odd, mut even) = (r * r, 0.0, 0.0);
+    for n in (1..=13).rev().step_by(2) {
+        odd = odd * square + INVERSE_FACTORIALS[n];
+        even = even * square + INVERSE_FACTORIALS[n + 1];
     }
-    sum
+    r * odd + square * even
 }
 
 /// e^x.

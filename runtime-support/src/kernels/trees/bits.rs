@@ -1,13 +1,14 @@
-//! A few rows: for each tree a set of bits, one a leaf, from which every test that fails takes the leaves it rules out.
+//! Small and middling trees: for each tree a set of bits, one a leaf, from which every test that fails takes the leaves it rules out.
 //!
 //! Leaves are numbered from the true branch to the false one. A test that fails rules out the leaves below its true branch; of the leaves that
 //! remain when all tests of the tree have spoken, the first is the row's (QuickScorer: Lucchese et al., SIGIR 2015). Which tests of a tree fail
-//! depends, feature by feature, only on the feature's rank among the cuts. So the compiler takes the trees in groups that fill two or four vectors,
-//! and stores for each group and feature what all its tests leave, by rank: the kernel ANDs one row of a table for each feature, and there is no
-//! branch that data decides.
+//! depends, feature by feature, only on the feature's rank among its cuts. So the compiler takes the trees in groups that fill a few vectors, and
+//! stores for each group and feature what all its tests leave, by rank: the kernel ANDs one row of a table for each feature, and there is no
+//! branch that data decides. Which row is said by a map, for [`GROUPS`] groups at a time: they are a shelf.
 
-use super::rows::{self, BROKEN, Flag, Rows};
-use super::{Score, ranks};
+use super::Score;
+use super::ranks::Cuts;
+use super::rows::{self, BROKEN, Flag, Rows, Share};
 use crate::cx::Cx;
 use crate::error::Fault;
 use crate::simd::{Simd, WithSimd, dispatch};
@@ -16,70 +17,78 @@ use crate::simd::{Simd, WithSimd, dispatch};
 pub const WORDS: usize = 16;
 /// Bits in a word.
 pub const WORD_BITS: usize = 32;
-/// The most leaves that a tree may have: two words.
-pub const MOST_LEAVES: usize = 2 * WORD_BITS;
-/// Ranks of a column, and so entries of a map.
-pub const RANKS: usize = 256;
-/// The most columns.
-pub const MOST_COLUMNS: usize = 256;
+/// The most leaves that a tree may have.
+pub const MOST_LEAVES: usize = WORDS * WORD_BITS;
+/// The most groups of a shelf.
+pub const GROUPS: usize = 8;
 /// Rows that share a pass over the tables.
-const BLOCK: usize = 8;
+pub const BLOCK: usize = 16;
+/// The most cuts that a feature may have.
+pub const MOST_CUTS: usize = 0xfffd;
+/// Words of scratch for a row and a feature: the rank, and where the masks of a shelf's groups are.
+pub const SCRATCH: usize = 1 + GROUPS;
+
+/// The leaves of a group.
+type Leaves = [u32; WORDS];
+/// Where the masks of a shelf's groups are for one rank of a feature.
+type Row = [u16; GROUPS];
 
 /// The tables.
 #[derive(Clone, Copy)]
 struct Tables<'a, T> {
-    ranks: ranks::Tables<'a, T>,
+    cuts: Cuts<'a, T>,
+    shelves: &'a [u32],
     groups: &'a [u32],
     entries: &'a [u32],
-    maps: &'a [[u8; RANKS]],
-    masks: &'a [[u32; WORDS]],
+    maps: &'a [Row],
+    masks: &'a [Leaves],
     trees: &'a [u32],
     values: &'a [T],
-    targets: usize,
-    width: usize,
+    share: Share,
 }
 
-/// The sums of the votes of each row of `x` for each target; does nothing unless there are `least` rows or
-/// more, and fewer than `below` (0: no matter how many).
+/// The sums of the votes of each row of `x` for each target, if the number of rows is in its share.
 ///
-/// - `scores`: rows × `targets`; `x`: rows × features.
-/// - `features`, `sorted`, `columns`: as [`sums`](super::sums()) has them; at most [`MOST_COLUMNS`].
-/// - `groups`: three words each: the end of its entries, the end of its trees, and the words of a tree (1 or 2; a group has [`WORDS`]).
-/// - `entries`: two words each: the column, and the first of its `masks`; `maps`: for each entry and rank, how far from there.
-/// - `masks`: [`WORDS`] words each: the leaves of the group that the tests of one column leave.
-/// - `trees`: two words each: the first value, and the target if `width` is 1. `values`: `width` (1 or `targets`) a leaf.
+/// - `scores`: rows × targets; `x`: rows × features. `scratch`: [`BLOCK`] × [`SCRATCH`] times the number of features with cuts, for each
+///   task that may run at a time.
+/// - `features`, `sorted`: as [`sums`](super::sums()) has them. A feature's rank is the number of cuts below it; NaN's is one more than there are cuts.
+/// - `shelves`: three words each: the end of its groups, the end of its entries, and its first mask.
+/// - `groups`: two words each: the end of its trees, and the words of a tree (a power of two; a group has [`WORDS`]).
+/// - `entries`: two words each: the place of the feature, and the row of `maps` for rank 0.
+/// - `maps`: [`GROUPS`] halves a row: for each group of the shelf its mask, counted from the shelf's first.
+/// - `masks`: [`WORDS`] words each: the leaves of the group that the tests of one feature leave.
+/// - `trees`: two words each: the first value, and the target if the width is 1. `values`: width (1 or targets) a leaf.
 pub fn bits<T: Score>(
     cx: Cx,
     scores: &mut [T],
+    scratch: &mut [u16],
     x: &[T],
     features: &[u32],
     sorted: &[T],
-    columns: &[u32],
+    shelves: &[u32],
     groups: &[u32],
     entries: &[u32],
-    maps: &[u8],
+    maps: &[u16],
     masks: &[u32],
     trees: &[u32],
     values: &[T],
-    targets: usize,
-    width: usize,
-    least: usize,
-    below: usize,
+    share: Share,
 ) -> Result<(), Fault> {
-    let count = rows::count(scores.len(), x.len(), (targets, width), (least, below))?;
+    let count = share.count(scores.len(), x.len())?;
     if count == 0 {
         return Ok(());
     }
-    if columns.len() > 3 * MOST_COLUMNS {
+    let cuts = Cuts { features, sorted };
+    let (maps, masks) = (maps.as_chunks().0, masks.as_chunks().0);
+    let most = scratch.len().checked_div(cuts.count() * BLOCK * SCRATCH).unwrap_or(usize::MAX);
+    if most == 0 {
         return Err(BROKEN);
     }
-    let ranks = ranks::Tables { features, sorted, columns };
-    let (maps, masks) = (maps.as_chunks().0, masks.as_chunks().0);
-    let tables = Tables { ranks, groups, entries, maps, masks, trees, values, targets, width };
+    let tables = Tables { cuts, shelves, groups, entries, maps, masks, trees, values, share };
     let failed = Flag::default();
-    // An entry takes about 3 cycles, a tree about 4.
-    let work = (entries.len() / 2 + trees.len() / 2).saturating_mul(count).saturating_mul(16);
-    rows::each(cx, Rows { count, scores, voted: &mut [], scratch: &mut [], x }, (BLOCK, usize::MAX), work, &|rows| {
+    // A group takes about 2 cycles a feature, a tree about 4.
+    let work = (entries.len() * GROUPS + 2 * trees.len()).saturating_mul(count).saturating_mul(8);
+    rows::each(cx, Rows { count, scores, voted: &mut [], scratch, x }, (BLOCK, most), work, &|rows| {
         failed.note(dispatch(cx, Bits { tables, rows }));
     });
     if failed.is_set() { Err(BROKEN) } else { Ok(()) }
@@ -87,7 +96,15 @@ pub fn bits<T: Score>(
 
 struct Bits<'a, T> {
     tables: Tables<'a, T>,
-    rows: Rows<'a, T>,
+    rows: Rows<'a, T, u16>,
+}
+
+/// A run of groups with their entries, and the tree that is their first.
+struct Shelf<'a> {
+    groups: &'a [u32],
+    entries: &'a [u32],
+    masks: &'a [Leaves],
+    tree: usize,
 }
 
 impl<T: Score> WithSimd for Bits<'_, T> {
@@ -95,105 +112,129 @@ impl<T: Score> WithSimd for Bits<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) -> Option<()> {
         let Self { tables, rows } = self;
-        let (features, targets) = (rows.x.len() / rows.count, tables.targets);
-        let mut ranks = [[0u8; MOST_COLUMNS]; BLOCK];
+        let (features, targets, columns) = (rows.x.len() / rows.count, tables.share.targets, tables.cuts.count());
         for (block, scores) in rows.scores.chunks_mut(BLOCK * targets).enumerate() {
             let count = scores.len() / targets;
             scores.fill(T::default());
-            for (row, ranks) in ranks.iter_mut().take(count).enumerate() {
+            let (ranks, chosen) = rows.scratch.split_at_mut_checked(count * columns)?;
+            for row in 0..count {
                 let start = (block * BLOCK + row) * features;
-                tables.ranks.of_row(ranks, rows.x.get(start..start + features)?)?;
+                tables.cuts.of_row(ranks.get_mut(row * columns..(row + 1) * columns)?, rows.x.get(start..start + features)?)?;
             }
-            let (mut entry, mut tree) = (0, 0);
-            for group in tables.groups.chunks_exact(3) {
-                let (entries_end, trees_end) = (group[0] as usize, group[1] as usize);
-                let entries = tables.entries.get(2 * entry..2 * entries_end)?;
-                let maps = tables.maps.get(entry..entries_end)?;
-                let trees = tables.trees.get(2 * tree..2 * trees_end)?;
-                (entry, tree) = (entries_end, trees_end);
-                for (ranks, scores) in ranks.iter().zip(scores.chunks_exact_mut(targets)) {
-                    let left = remaining(s, entries, maps, tables.masks, ranks)?;
-                    let leaves = firsts(&left, group[2]);
-                    if tables.width == 1 {
-                        add(scores, &tables, trees, &leaves)?;
-                    } else {
-                        add_all(scores, &tables, trees, &leaves)?;
-                    }
-                }
+            let (mut group, mut entry, mut tree) = (0, 0, 0);
+            for shelf in tables.shelves.chunks_exact(3) {
+                let groups = tables.groups.get(2 * group..2 * shelf[0] as usize)?;
+                let entries = tables.entries.get(2 * entry..2 * shelf[1] as usize)?;
+                let masks = tables.masks.get(shelf[2] as usize..)?;
+                add_shelf(s, &tables, &Shelf { groups, entries, masks, tree }, scores, ranks, chosen.as_chunks_mut().0)?;
+                (group, entry) = (shelf[0] as usize, shelf[1] as usize);
+                tree = *groups.get(groups.len().checked_sub(2)?)? as usize;
             }
         }
         Some(())
     }
 }
 
-/// The first leaf of each tree of a group, whose trees have that many words.
+/// Adds the votes of the trees of a shelf to the scores of a block of rows.
 #[inline(always)]
-fn firsts(left: &[u32; WORDS], words: u32) -> [u32; WORDS] {
-    let mut leaves = [0; WORDS];
-    if words == 1 {
-        for (leaf, left) in leaves.iter_mut().zip(left) {
-            *leaf = left.trailing_zeros();
-        }
-    } else {
-        for (leaf, [low, high]) in leaves.iter_mut().zip(left.as_chunks().0) {
-            *leaf = (u64::from(*low) | u64::from(*high) << WORD_BITS).trailing_zeros();
+fn add_shelf<S: Simd, T: Score>(
+    s: S,
+    tables: &Tables<'_, T>,
+    shelf: &Shelf<'_>,
+    scores: &mut [T],
+    ranks: &[u16],
+    chosen: &mut [Row],
+) -> Option<()> {
+    let (columns, entries) = (tables.cuts.count(), shelf.entries.len() / 2);
+    let count = scores.len() / tables.share.targets;
+    // First where the masks are, so that no load waits for the one before.
+    for row in 0..count {
+        let ranks = ranks.get(row * columns..(row + 1) * columns)?;
+        for (chosen, entry) in chosen.get_mut(row * entries..(row + 1) * entries)?.iter_mut().zip(shelf.entries.chunks_exact(2)) {
+            *chosen = *tables.maps.get(entry[1] as usize + *ranks.get(entry[0] as usize)? as usize)?;
         }
     }
-    leaves
+    let mut tree = shelf.tree;
+    for (g, group) in shelf.groups.chunks_exact(2).enumerate().take(GROUPS) {
+        let trees = tables.trees.get(2 * tree..2 * group[0] as usize)?;
+        tree = group[0] as usize;
+        for (row, scores) in scores.chunks_exact_mut(tables.share.targets).enumerate() {
+            let left = remaining(s, chosen.get(row * entries..(row + 1) * entries)?, g, shelf.masks)?;
+            match group[1] {
+                1 => add(scores, tables, trees, &left, 1)?,
+                2 => add(scores, tables, trees, &left, 2)?,
+                words => add(scores, tables, trees, &left, words as usize)?,
+            }
+        }
+    }
+    Some(())
 }
 
-/// The leaves that the tests of a group leave.
+/// The leaves of group `g` of a shelf that the chosen masks leave.
 #[inline(always)]
-fn remaining<S: Simd>(
-    s: S,
-    entries: &[u32],
-    maps: &[[u8; RANKS]],
-    masks: &[[u32; WORDS]],
-    ranks: &[u8; MOST_COLUMNS],
-) -> Option<[u32; WORDS]> {
-    // First where the masks are, so that no load waits for the one before.
-    let mut chosen = [&[0; WORDS]; MOST_COLUMNS];
-    let chosen = chosen.get_mut(..maps.len())?;
-    for ((chosen, entry), map) in chosen.iter_mut().zip(entries.chunks_exact(2)).zip(maps) {
-        *chosen = masks.get(entry[1] as usize + map[ranks[entry[0] as u8 as usize] as usize] as usize)?;
-    }
-    let mut left = [0u32; WORDS];
-    for (v, left) in left.chunks_exact_mut(S::LANES).enumerate() {
-        let mut all = s.splat_i32(-1);
-        for mask in chosen.iter() {
+fn remaining<S: Simd>(s: S, chosen: &[Row], g: usize, masks: &[Leaves]) -> Option<Leaves> {
+    let mut all = [s.splat_i32(-1); WORDS];
+    for row in chosen {
+        let mask = masks.get(*row.get(g)? as usize)?;
+        for v in 0..WORDS / S::LANES {
             // SAFETY: a mask has WORDS words, of which this is the chunk `v` of LANES; u32 and i32 have one layout.
-            all = s.and_i32(all, unsafe { s.load_i32_ptr(mask.as_ptr().add(v * S::LANES).cast()) });
+            all[v] = s.and_i32(all[v], unsafe { s.load_i32_ptr(mask.as_ptr().add(v * S::LANES).cast()) });
         }
-        // SAFETY: a chunk of `left` has LANES words.
-        unsafe { s.store_i32_ptr(left.as_mut_ptr().cast(), all) };
+    }
+    let mut left = [0; WORDS];
+    for v in 0..WORDS / S::LANES {
+        // SAFETY: as above.
+        unsafe { s.store_i32_ptr(left.as_mut_ptr().add(v * S::LANES).cast(), all[v]) };
     }
     Some(left)
 }
 
-/// Adds the votes of leaves with one value each, in the order of the trees.
+/// The first of the leaves that are left of tree `i`, where trees have that many words.
 #[inline(always)]
-fn add<T: Score>(scores: &mut [T], tables: &Tables<'_, T>, trees: &[u32], leaves: &[u32]) -> Option<()> {
+fn first(left: &Leaves, i: usize, words: usize) -> Option<usize> {
+    match words {
+        1 => Some(left.get(i)?.trailing_zeros() as usize),
+        2 => Some(pair(left.as_chunks().0.get(i)?).trailing_zeros() as usize),
+        _ => {
+            // From the last pair of words to the first: what is found later is nearer.
+            let mut leaf = 0;
+            for (k, left) in left.get(i * words..(i + 1) * words)?.as_chunks().0.iter().enumerate().rev() {
+                let pair = pair(left);
+                leaf = if pair == 0 { leaf } else { 2 * k * WORD_BITS + pair.trailing_zeros() as usize };
+            }
+            Some(leaf)
+        }
+    }
+}
+
+#[inline(always)]
+fn pair([low, high]: &[u32; 2]) -> u64 {
+    u64::from(*low) | u64::from(*high) << WORD_BITS
+}
+
+/// Adds the votes of the leaves of a group in the order of its trees, which have that many words.
+#[inline(always)]
+fn add<T: Score>(scores: &mut [T], tables: &Tables<'_, T>, trees: &[u32], left: &Leaves, words: usize) -> Option<()> {
+    if tables.share.width > 1 {
+        for (i, tree) in trees.chunks_exact(2).enumerate() {
+            let values = tables.values.get(tree[0] as usize + first(left, i, words)? * scores.len()..)?;
+            for (score, &value) in scores.iter_mut().zip(values) {
+                *score = *score + value;
+            }
+        }
+        return Some(());
+    }
     // A run of trees with one target is summed in a register.
     let mut target = *trees.get(1)? as usize;
     let mut sum = *scores.get(target)?;
-    for (tree, &leaf) in trees.chunks_exact(2).zip(leaves) {
+    for (i, tree) in trees.chunks_exact(2).enumerate() {
         if tree[1] as usize != target {
             *scores.get_mut(target)? = sum;
             target = tree[1] as usize;
             sum = *scores.get(target)?;
         }
-        sum = sum + *tables.values.get(tree[0] as usize + leaf as usize)?;
+        sum = sum + *tables.values.get(tree[0] as usize + first(left, i, words)?)?;
     }
     *scores.get_mut(target)? = sum;
-    Some(())
-}
-
-/// Adds the votes of leaves that have a value for each target.
-#[inline(always)]
-fn add_all<T: Score>(scores: &mut [T], tables: &Tables<'_, T>, trees: &[u32], leaves: &[u32]) -> Option<()> {
-    for (tree, &leaf) in trees.chunks_exact(2).zip(leaves) {
-        let values = tables.values.get(tree[0] as usize + leaf as usize * tables.width..)?;
-        scores.iter_mut().zip(values).for_each(|(score, &value)| *score = *score + value);
-    }
     Some(())
 }

@@ -4,7 +4,7 @@
 //! a step adds the outcome of the test to a link and takes no branch; a leaf is a node that links to itself. What takes time is that each load waits
 //! for the one before, so [`LANES`] descents go in step: of many rows in one tree, or of one row in many trees.
 
-use super::rows::{self, BROKEN, Flag, Rows};
+use super::rows::{self, BROKEN, Flag, Rows, Share};
 use super::{Score, ranks};
 use crate::cx::Cx;
 use crate::error::Fault;
@@ -29,18 +29,16 @@ struct Tables<'a, T> {
     leaves: &'a [u32],
     trees: &'a [u32],
     values: &'a [T],
-    targets: usize,
-    width: usize,
+    share: Share,
 }
 
-/// The sums of the votes of each row of `x` for each target; does nothing unless there are `least` rows or
-/// more, and fewer than `below` (0: no matter how many).
+/// The sums of the votes of each row of `x` for each target, if the number of rows is in its share.
 ///
-/// - `scores`: rows × `targets`; `x`: rows × features. `ranks`: scratch, [`BLOCK`] times the number of columns for each task that may run at a time.
+/// - `scores`: rows × targets; `x`: rows × features. `ranks`: scratch, [`BLOCK`] times the number of columns for each task that may run at a time.
 /// - `features`, `sorted`, `columns`: as [`sums`](super::sums()) has them, with [`MOST_CUTS`] of this module.
 /// - `nodes`: two words each: the true branch (a node; the false branch is the next), and the column (high half) and the greatest rank for which the
 ///   test is true (low half). A leaf is its own true branch, and its rank is [`LEAF_RANK`]. `leaves`: the first value of each node that is a leaf.
-/// - `trees`: two words each: the root, and the target if `width` is 1. `values`: `width` (1 or `targets`) a leaf.
+/// - `trees`: two words each: the root, and the target if the width is 1. `values`: width (1 or targets) a leaf.
 pub fn descend<T: Score>(
     cx: Cx,
     scores: &mut [T],
@@ -53,17 +51,14 @@ pub fn descend<T: Score>(
     leaves: &[u32],
     trees: &[u32],
     values: &[T],
-    targets: usize,
-    width: usize,
-    least: usize,
-    below: usize,
+    share: Share,
 ) -> Result<(), Fault> {
-    let count = rows::count(scores.len(), x.len(), (targets, width), (least, below))?;
+    let count = share.count(scores.len(), x.len())?;
     if count == 0 {
         return Ok(());
     }
     let ranks = ranks::Tables { features, sorted, columns };
-    let tables = Tables { ranks, nodes: nodes.as_chunks().0, leaves, trees, values, targets, width };
+    let tables = Tables { ranks, nodes: nodes.as_chunks().0, leaves, trees, values, share };
     let most = scratch.len().checked_div(columns.len() / 3 * BLOCK).unwrap_or(usize::MAX);
     if most == 0 {
         return Err(BROKEN);
@@ -89,8 +84,8 @@ impl<T: Score> WithSimd for Descend<'_, T> {
         let Self { tables, rows } = self;
         let (features, columns) = (rows.x.len() / rows.count, tables.ranks.columns.len() / 3);
         rows.scores.fill(T::default());
-        for (block, scores) in rows.scores.chunks_mut(BLOCK * tables.targets).enumerate() {
-            let count = scores.len() / tables.targets;
+        for (block, scores) in rows.scores.chunks_mut(BLOCK * tables.share.targets).enumerate() {
+            let count = scores.len() / tables.share.targets;
             let ranks = rows.scratch.get_mut(..count * columns)?;
             for row in 0..count {
                 let start = (block * BLOCK + row) * features;
@@ -111,14 +106,14 @@ impl<T: Score> WithSimd for Descend<'_, T> {
 #[inline(always)]
 fn by_rows<T: Score>(tables: &Tables<'_, T>, scores: &mut [T], ranks: &[u16], columns: usize) -> Option<()> {
     for tree in tables.trees.chunks_exact(2) {
-        for (run, scores) in scores.chunks_mut(LANES * tables.targets).enumerate() {
-            let count = scores.len() / tables.targets;
+        for (run, scores) in scores.chunks_mut(LANES * tables.share.targets).enumerate() {
+            let count = scores.len() / tables.share.targets;
             let mut starts = [0; LANES];
             for (lane, start) in starts.iter_mut().enumerate() {
                 *start = (run * LANES + lane.min(count - 1)) * columns;
             }
             let places = arrive(tables, [tree[0]; LANES], ranks, &starts)?;
-            for (scores, &place) in scores.chunks_exact_mut(tables.targets).zip(&places) {
+            for (scores, &place) in scores.chunks_exact_mut(tables.share.targets).zip(&places) {
                 add(tables, scores, tree[1], place)?;
             }
         }
@@ -134,7 +129,7 @@ fn by_trees<T: Score>(tables: &Tables<'_, T>, scores: &mut [T], ranks: &[u16], c
         for (root, tree) in roots.iter_mut().zip(trees.chunks_exact(2)) {
             *root = tree[0];
         }
-        for (row, scores) in scores.chunks_exact_mut(tables.targets).enumerate() {
+        for (row, scores) in scores.chunks_exact_mut(tables.share.targets).enumerate() {
             let places = arrive(tables, roots, ranks, &[row * columns; LANES])?;
             for (tree, &place) in trees.chunks_exact(2).zip(&places) {
                 add(tables, scores, tree[1], place)?;
@@ -172,11 +167,11 @@ fn arrive<T>(tables: &Tables<'_, T>, mut places: [u32; LANES], ranks: &[u16], st
 #[inline(always)]
 fn add<T: Score>(tables: &Tables<'_, T>, scores: &mut [T], target: u32, place: u32) -> Option<()> {
     let first = *tables.leaves.get(place as usize)? as usize;
-    if tables.width == 1 {
+    if tables.share.width == 1 {
         let score = scores.get_mut(target as usize)?;
         *score = *score + *tables.values.get(first)?;
     } else {
-        let values = tables.values.get(first..first + tables.width)?;
+        let values = tables.values.get(first..first + tables.share.width)?;
         scores.iter_mut().zip(values).for_each(|(score, &value)| *score = *score + value);
     }
     Some(())

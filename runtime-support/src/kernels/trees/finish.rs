@@ -153,7 +153,7 @@ fn two<T: Score>([mut s0, mut s1]: [T; 2], [v0, mut v1]: [bool; 2], base: &[T], 
         // The second is not specified.
         Transform::Probit => [probit(s0), zero],
         _ if votes == Votes::Several && base.len() == 1 => [s0, zero],
-        Transform::Logistic => [logistic(-s0), logistic(s0)],
+        Transform::Logistic => logistic_pair(s0),
         _ if votes == Votes::OnePositive => [T::narrow(1.0) - s0, s0],
         _ => [-s0, s0],
     };
@@ -185,11 +185,17 @@ fn softmax<T: Score>(z: &mut [T], keep_zeros: bool) {
     z.iter_mut().for_each(|z| *z = *z / sum);
 }
 
-/// The logistic function, in f32: 1 - v loses digits there, and whoever compares has lost them too.
+/// The logistic function.
 fn logistic<T: Score>(x: T) -> T {
+    logistic_pair(x)[1]
+}
+
+/// The logistic functions of -x and of x, in f32: 1 - v loses digits there, and whoever compares has lost them too.
+fn logistic_pair<T: Score>(x: T) -> [T; 2] {
     let x = x.widen() as f32;
     let v = 1.0 / (1.0 + fmath::exp(-f64::from(x.abs())) as f32);
-    T::narrow(f64::from(if x < 0.0 { 1.0 - v } else { v }))
+    // -0.0 is not less than zero either way.
+    [-x, x].map(|x| T::narrow(f64::from(if x < 0.0 { 1.0 - v } else { v })))
 }
 
 /// √2 · erf⁻¹(2x - 1), in f32, with Winitzki's approximation of erf⁻¹ (a = 0.147).

@@ -20,6 +20,7 @@ pub use bits::bits;
 pub use descend::descend;
 pub use finish::{Transform, Votes, classify, regress};
 pub use general::{Aggregate, general};
+pub use rows::Share;
 pub use sums::sums;
 pub use walk::walk;
 

@@ -8,7 +8,36 @@ pub(super) const SIGN: u8 = 0x80;
 /// Cuts that are counted rather than searched.
 const WINDOW: usize = 32;
 
-/// Features and columns, as [`sums`](super::sums::sums) has them.
+/// Features and their cuts, as [`sums`](super::sums::sums) has them.
+#[derive(Clone, Copy)]
+pub(super) struct Cuts<'a, T> {
+    pub features: &'a [u32],
+    pub sorted: &'a [T],
+}
+
+impl<T: Score> Cuts<'_, T> {
+    /// How many features have cuts.
+    #[inline(always)]
+    pub fn count(&self) -> usize {
+        self.features.len() / 2
+    }
+
+    /// For each of them how many of its cuts are less than the row has; if that is NaN, one more than there are.
+    #[inline(always)]
+    pub fn of_row(&self, ranks: &mut [u16], x: &[T]) -> Option<()> {
+        let mut start = 0;
+        for (rank, feature) in ranks.iter_mut().zip(self.features.chunks_exact(2)) {
+            let cuts = self.sorted.get(start..feature[1] as usize)?;
+            start = feature[1] as usize;
+            let x = *x.get(feature[0] as usize)?;
+            let less = less(cuts, x)?;
+            *rank = if x.is_missing() { cuts.len() as u16 + 1 } else { less as u16 };
+        }
+        Some(())
+    }
+}
+
+/// Features, cuts and columns, as [`sums`](super::sums::sums) has them.
 #[derive(Clone, Copy)]
 pub(super) struct Tables<'a, T> {
     pub features: &'a [u32],
@@ -75,9 +104,12 @@ impl<T: Score> Tables<'_, T> {
             for (value, x) in values.iter_mut().zip(x.get(feature[0] as usize..)?.iter().step_by(features)).take(count) {
                 *value = *x;
             }
-            let less = search(cuts, &values)?;
+            let mut lesses = [0; BLOCK];
+            for (less_than, &value) in lesses.iter_mut().zip(&values).take(count) {
+                *less_than = less(cuts, value)?;
+            }
             while let Some((column, ranks)) = columns.next_if(|(c, _)| c[0] as usize == place) {
-                for ((rank, &less), &value) in ranks.iter_mut().zip(&less).zip(&values) {
+                for ((rank, &less), &value) in ranks.iter_mut().zip(&lesses).zip(&values) {
                     *rank = of_column::<T, u8>(column, less, value) ^ SIGN;
                 }
             }
@@ -113,21 +145,4 @@ fn counted<T: Score>(cuts: &[T], x: T) -> u32 {
         count += u32::from(cut < x);
     }
     count
-}
-
-/// The same for a block of values: a binary search of all in step.
-#[inline(always)]
-fn search<T: Score>(cuts: &[T], values: &[T; BLOCK]) -> Option<[u32; BLOCK]> {
-    let mut places = [0u32; BLOCK];
-    let mut len = cuts.len();
-    while len > 0 {
-        // The number of cuts below is in places..=places + len.
-        let half = len.div_ceil(2);
-        for (place, value) in places.iter_mut().zip(values) {
-            let below = *cuts.get(*place as usize + half - 1)? < *value;
-            *place += half as u32 * u32::from(below);
-        }
-        len -= half;
-    }
-    Some(places)
 }

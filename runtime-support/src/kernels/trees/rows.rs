@@ -25,15 +25,29 @@ impl Flag {
 /// What kernels say of tables that do not fit each other.
 pub(super) const BROKEN: Fault = Fault::Internal { what: "trees: tables" };
 
-/// The number of rows, or 0 if they are not in `range` (least, and one past the most or 0) and so another
-/// kernel's.
-#[inline]
-pub(super) fn count(scores: usize, x: usize, (targets, width): (usize, usize), range: (usize, usize)) -> Result<usize, Fault> {
-    let count = scores.checked_div(targets).filter(|_| width == 1 || width == targets).ok_or(BROKEN)?;
-    if count == 0 || count < range.0 || (range.1 != 0 && count >= range.1) {
-        return Ok(0);
+/// What a kernel is to do of an ensemble's work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// The number of targets.
+    pub targets: usize,
+    /// How many values a leaf has: 1, or one for each target.
+    pub width: usize,
+    /// The least number of rows that it is for; with fewer it does nothing.
+    pub least: usize,
+    /// One past the greatest number of rows that it is for; 0 if there is none.
+    pub below: usize,
+}
+
+impl Share {
+    /// The number of rows, or 0 if there are none for this kernel.
+    #[inline]
+    pub(super) fn count(&self, scores: usize, x: usize) -> Result<usize, Fault> {
+        let count = scores.checked_div(self.targets).filter(|_| self.width == 1 || self.width == self.targets).ok_or(BROKEN)?;
+        if count == 0 || count < self.least || (self.below != 0 && count >= self.below) {
+            return Ok(0);
+        }
+        if scores.is_multiple_of(self.targets) && x.is_multiple_of(count) { Ok(count) } else { Err(BROKEN) }
     }
-    if scores.is_multiple_of(targets) && x.is_multiple_of(count) { Ok(count) } else { Err(BROKEN) }
 }
 
 /// The outputs and the inputs of a run of rows.

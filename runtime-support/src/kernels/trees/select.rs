@@ -28,7 +28,7 @@ impl<T: Score> WithSimd for Select<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Option<()> {
         let Self { tables, rows } = self;
-        let (features, targets) = (rows.x.len() / rows.count, tables.forest.targets);
+        let (features, targets) = (rows.x.len() / rows.count, tables.forest.share.targets);
         let ranks = rows.scratch.get_mut(..tables.ranks.columns.len() / 3 * BLOCK)?;
         // The leaf numbers that a test chooses from: first those that are leaves, then those that the tests of this tree have chosen.
         let mut chosen = [[0u8; BLOCK]; MOST_LEAVES + MOST_TESTS];
@@ -74,15 +74,15 @@ fn evaluate<'a>(chosen: &'a mut [Bytes; MOST_LEAVES + MOST_TESTS], ranks: &[u8],
 /// Adds what the leaves of a tree say.
 #[inline(always)]
 fn add<T: Score>(forest: &Forest<'_, T>, scores: &mut [T], leaves: &Bytes, tree: &[u32], count: usize) -> Option<()> {
-    let values = forest.values.get(tree[2] as usize * forest.width..)?;
-    if forest.width == 1 {
-        for (scores, &leaf) in scores.chunks_exact_mut(forest.targets).zip(&leaves[..count]) {
+    let values = forest.values.get(tree[2] as usize * forest.share.width..)?;
+    if forest.share.width == 1 {
+        for (scores, &leaf) in scores.chunks_exact_mut(forest.share.targets).zip(&leaves[..count]) {
             let score = scores.get_mut(tree[3] as usize)?;
             *score = *score + *values.get(leaf as usize)?;
         }
     } else {
-        for (scores, &leaf) in scores.chunks_exact_mut(forest.width).zip(&leaves[..count]) {
-            let values = values.get(leaf as usize * forest.width..)?;
+        for (scores, &leaf) in scores.chunks_exact_mut(forest.share.width).zip(&leaves[..count]) {
+            let values = values.get(leaf as usize * forest.share.width..)?;
             scores.iter_mut().zip(values).for_each(|(score, &value)| *score = *score + value);
         }
     }

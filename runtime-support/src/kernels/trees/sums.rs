@@ -5,7 +5,7 @@
 //! *rank* among the cuts that any tree has for it, so that a test is a comparison of bytes; then all nodes of a tree are evaluated from the leaves
 //! up, each choosing between the leaf numbers of its branches for all rows at once.
 
-use super::rows::{self, BROKEN, Rows};
+use super::rows::{self, BROKEN, Rows, Share};
 use super::{Score, ranks, select};
 use crate::cx::Cx;
 use crate::error::Fault;
@@ -23,25 +23,21 @@ pub const MOST_CUTS: usize = 255;
 /// The tables of the trees and their leaves.
 #[derive(Clone, Copy)]
 pub(super) struct Forest<'a, T> {
-    /// Four words a tree: its first test, the end of its tests, its first leaf, and the target it votes for if `width` is 1.
+    /// Four words a tree: its first test, the end of its tests, its first leaf, and the target it votes for if the width is 1.
     pub trees: &'a [u32],
-    /// `width` values a leaf.
+    /// Width values a leaf.
     pub values: &'a [T],
-    /// The number of targets.
-    pub targets: usize,
-    /// 1, or the number of targets.
-    pub width: usize,
+    pub share: Share,
 }
 
-/// The sums of the votes of each row of `x` for each target; does nothing unless there are `least` rows or
-/// more, and fewer than `below` (0: no matter how many).
+/// The sums of the votes of each row of `x` for each target, if the number of rows is in its share.
 ///
-/// - `scores`: rows × `targets`; `x`: rows × features. `ranks`: scratch, [`BLOCK`] times the
+/// - `scores`: rows × targets; `x`: rows × features. `ranks`: scratch, [`BLOCK`] times the
 ///   number of columns for each task that may run at a time.
 /// - `features`: two words each: the feature, and the end of its cuts in `sorted`. `columns`: three words each: the place in `features`, the
 ///   first cut, and 1 if NaN has rank 0 (else 255). `tests`: four halves each: the column, the greatest rank for which it is true, the branches:
 ///   a leaf's number, or 256 and more for a test's number within the tree.
-/// - `trees`: four words each: first test, end of the tests, first leaf, target. `values`: `width` (1 or `targets`) a leaf.
+/// - `trees`: four words each: first test, end of the tests, first leaf, target. `values`: width (1 or targets) a leaf.
 pub fn sums<T: Score>(
     cx: Cx,
     scores: &mut [T],
@@ -53,16 +49,13 @@ pub fn sums<T: Score>(
     tests: &[u16],
     trees: &[u32],
     values: &[T],
-    targets: usize,
-    width: usize,
-    least: usize,
-    below: usize,
+    share: Share,
 ) -> Result<(), Fault> {
-    let count = rows::count(scores.len(), x.len(), (targets, width), (least, below))?;
+    let count = share.count(scores.len(), x.len())?;
     if count == 0 {
         return Ok(());
     }
-    let forest = Forest { trees, values, targets, width };
+    let forest = Forest { trees, values, share };
     scores.fill(T::default());
     let width = columns.len() / 3;
     let most = ranks.len().checked_div(width * BLOCK).unwrap_or(usize::MAX);

@@ -1,7 +1,7 @@
 //! A few small trees: each is walked from its root, and compares the features themselves.
 
 use super::Score;
-use super::rows::{self, BROKEN};
+use super::rows::{BROKEN, Share};
 use crate::error::Fault;
 
 /// The bit of a test's first word that sends NaN to the true branch.
@@ -9,10 +9,9 @@ pub const NAN_TRUE: u32 = 1 << 31;
 /// The bit of a branch that says that it is a leaf.
 pub const WALK_LEAF: u32 = 1 << 15;
 
-/// The sums of the votes of each row of `x` for each target; does nothing unless there are `least` rows or
-/// more, and fewer than `below` (0: no matter how many).
+/// The sums of the votes of each row of `x` for each target, if the number of rows is in its share.
 ///
-/// - `scores`: rows × `targets`; `x`: rows × features.
+/// - `scores`: rows × targets; `x`: rows × features.
 /// - `links`, `cuts`: two words and a number a test: the feature and perhaps [`NAN_TRUE`]; in the low half the branch if `x <= cut`, in the high half
 ///   the other. A branch is a test's number within the tree, or [`WALK_LEAF`] and a leaf's. The last test is the root.
 /// - `trees`, `values`: as [`sums`](super::sums()) has them.
@@ -23,21 +22,18 @@ pub fn walk<T: Score>(
     cuts: &[T],
     trees: &[u32],
     values: &[T],
-    targets: usize,
-    width: usize,
-    least: usize,
-    below: usize,
+    share: Share,
 ) -> Result<(), Fault> {
-    let count = rows::count(scores.len(), x.len(), (targets, width), (least, below))?;
+    let count = share.count(scores.len(), x.len())?;
     if count == 0 {
         return Ok(());
     }
     let features = x.len() / count;
-    for (row, scores) in scores.chunks_exact_mut(targets).enumerate() {
+    for (row, scores) in scores.chunks_exact_mut(share.targets).enumerate() {
         scores.fill(T::default());
         let x = &x[row * features..(row + 1) * features];
         for tree in trees.chunks_exact(4) {
-            add(scores, x, links, cuts, tree, values, width).ok_or(BROKEN)?;
+            add(scores, x, links, cuts, tree, values, share.width).ok_or(BROKEN)?;
         }
     }
     Ok(())

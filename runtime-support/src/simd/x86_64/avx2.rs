@@ -5,8 +5,8 @@ use crate::simd::{Simd, memory_words, shift_words, words};
 use core::arch::x86_64::*;
 
 super::token! {
-    /// The token of x86-64-v3: AVX2, FMA, F16C.
-    Avx2 = "avx2", "fma", "f16c"
+    /// The token of x86-64-v3: AVX2, FMA, F16C, and what counts and finds bits.
+    Avx2 = "avx2", "fma", "f16c", "popcnt", "bmi1", "bmi2"
 }
 
 type F = __m256;

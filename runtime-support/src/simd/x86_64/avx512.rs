@@ -7,7 +7,7 @@ use core::arch::x86_64::*;
 
 super::token! {
     /// The token of x86-64-v4: AVX-512 F, BW, DQ, VL.
-    Avx512 = "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl"
+    Avx512 = "avx2", "fma", "f16c", "popcnt", "bmi1", "bmi2", "avx512f", "avx512bw", "avx512dq", "avx512vl"
 }
 
 type F = __m512;

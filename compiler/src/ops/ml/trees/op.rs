@@ -1,16 +1,17 @@
 //! The core operator: the scores of an ensemble, and what becomes of them.
 
 use super::ensemble::{Ensemble, Link, Vote};
-use super::plan::ranks::Ranks;
+use super::plan::ranks::{Cuts, Ranks};
 use super::plan::{self, Plan, Way, select};
 use crate::import::Parse;
 use crate::ir::{DType, Dim, Fact, Tensor, ValueId};
 use crate::lower::{Lower, Operand};
 use crate::ops::{Infer, OpError, Operator, elementwise};
 use crate::program::Arg;
-use onnxc_runtime::kernels::trees::{descend, sums};
+use onnxc_runtime::kernels::trees::{bits, descend, sums};
 use serde::{Deserialize, Serialize};
 
+crate::param_struct!(trees::Share { targets, width, least, below });
 crate::param_enum!(trees::Aggregate { Sum, Average, Min, Max });
 crate::param_enum!(trees::Transform { None, Logistic, Softmax, SoftmaxZero, Probit });
 crate::param_enum!(trees::Votes { Several, OnePositive, OneMixed });
@@ -212,17 +213,20 @@ impl Trees {
     fn way(&self, cx: &mut Lower<'_>, plan: &Plan, way: &Way, (scores, x): (Arg, &Operand), rows: (usize, usize)) -> Result<(), OpError> {
         let numbers = |v: &[f64]| if x.dtype == DType::F64 { Tensor::vector(v) } else { narrow(v) };
         let ints = |v: &[u32]| Tensor::vector(v);
-        let ranks = |r: &Ranks| [("features", ints(&r.features)), ("sorted", numbers(&r.sorted)), ("columns", ints(&r.columns))];
+        let cuts = |c: &Cuts| [("features", ints(&c.features)), ("sorted", numbers(&c.sorted))];
+        let ranks = |r: &Ranks| cuts(&r.cuts).into_iter().chain([("columns", ints(&r.columns))]);
         let values = || ("values", numbers(&plan.values));
         let trees = || ("trees", ints(&select::trees(&plan.forest)));
         let (mut args, kernel, tables) = match way {
             Way::Walk(walk) => {
-                let kernel = crate::kernel!(trees::walk(_, _, _, _, _, _, _, _, _, _) for real(x.dtype));
+                let kernel = crate::kernel!(trees::walk(_, _, _, _, _, _, _) for real(x.dtype));
                 (vec![scores, x.read()], kernel, vec![("links", ints(&walk.links)), ("cuts", numbers(&walk.cuts)), trees(), values()])
             }
-            Way::Bits(b, r) => {
-                let kernel = crate::kernel!(trees::bits(_, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _) for real(x.dtype));
+            Way::Bits(b, c) => {
+                let kernel = crate::kernel!(trees::bits(_, _, _, _, _, _, _, _, _, _, _, _, _, _) for real(x.dtype));
+                let scratch = scratch(cx, DType::U16, x, c.count() * bits::BLOCK * bits::SCRATCH);
                 let own = [
+                    ("shelves", ints(&b.shelves)),
                     ("groups", ints(&b.groups)),
                     ("entries", ints(&b.entries)),
                     ("maps", Tensor::vector(&b.maps)),
@@ -230,24 +234,24 @@ impl Trees {
                     ("bit_trees", ints(&b.trees)),
                     ("bit_values", numbers(&b.values)),
                 ];
-                (vec![Arg::Cx, scores, x.read()], kernel, ranks(r).into_iter().chain(own).collect())
+                (vec![Arg::Cx, scores, scratch, x.read()], kernel, cuts(c).into_iter().chain(own).collect())
             }
             Way::Select(s, r) => {
-                let kernel = crate::kernel!(trees::sums(_, _, _, _, _, _, _, _, _, _, _, _, _, _) for real(x.dtype));
+                let kernel = crate::kernel!(trees::sums(_, _, _, _, _, _, _, _, _, _, _) for real(x.dtype));
                 let scratch = scratch(cx, DType::U8, x, r.width() * sums::BLOCK);
                 let own = [("tests", Tensor::vector(&s.tests)), trees(), values()];
-                (vec![Arg::Cx, scores, scratch, x.read()], kernel, ranks(r).into_iter().chain(own).collect())
+                (vec![Arg::Cx, scores, scratch, x.read()], kernel, ranks(r).chain(own).collect())
             }
             Way::Descend(d, r) => {
-                let kernel = crate::kernel!(trees::descend(_, _, _, _, _, _, _, _, _, _, _, _, _, _, _) for real(x.dtype));
+                let kernel = crate::kernel!(trees::descend(_, _, _, _, _, _, _, _, _, _, _, _) for real(x.dtype));
                 let scratch = scratch(cx, DType::U16, x, r.width() * descend::BLOCK);
                 let own = [("nodes", ints(&d.nodes)), ("node_leaves", ints(&d.leaves)), ("roots", ints(&d.trees)), values()];
-                (vec![Arg::Cx, scores, scratch, x.read()], kernel, ranks(r).into_iter().chain(own).collect())
+                (vec![Arg::Cx, scores, scratch, x.read()], kernel, ranks(r).chain(own).collect())
             }
         };
         args.extend(tables.into_iter().map(|(name, tensor)| cx.weight(name, tensor).read()));
-        let sizes = [self.targets, plan.forest.width, rows.0, rows.1];
-        args.extend(sizes.map(|n| Arg::Usize(cx.int(n as i64))));
+        let share = [("targets", self.targets), ("width", plan.forest.width), ("least", rows.0), ("below", rows.1)];
+        args.push(Arg::Struct("trees::Share", share.map(|(name, n)| (name, Arg::Usize(cx.int(n as i64)))).to_vec()));
         cx.call(kernel, args)
     }
 

@@ -1,9 +1,8 @@
 //! Which kernels evaluate an ensemble, by a model of costs, and their tables.
 //!
 //! The costs are estimates of cycles from the sizes of the tables, to tell ways apart and not to predict times: where they were compared with
-//! measurements (LightGBM and XGBoost of 100 and 1,000 trees, a random forest of 100 large ones; AVX2, one thread) their unit was worth between 0.4 and
-//! 1.2 ns. At 100 and at 10,000 rows the cheapest way was the quickest for all five. One row that is always the same flatters `walk`, since the processor
-//! learns its branches: then it was up to 1.7 times quicker than `bits`, where rows differ three times slower. Rows that differ are what the costs are of.
+//! measurements (LightGBM of 100 and 1,000 trees, XGBoost of 100; AVX2, one thread) their unit was worth between 0.6 and 0.8 ns. One row that is always
+//! the same flatters `walk`, since the processor learns its branches. Rows that differ are what the costs are of.
 
 pub mod bits;
 pub mod descend;
@@ -15,7 +14,7 @@ use super::ensemble::Ensemble;
 use bits::Bits;
 use descend::Descend;
 use onnxc_runtime::kernels::trees::{descend as descent, sums};
-use ranks::Ranks;
+use ranks::{Cuts, Ranks};
 use select::{Select, Walk};
 use shape::Forest;
 
@@ -25,7 +24,7 @@ pub enum Way {
     /// `trees::walk`.
     Walk(Walk),
     /// `trees::bits`.
-    Bits(Bits, Ranks),
+    Bits(Bits, Cuts),
     /// `trees::sums`.
     Select(Select, Ranks),
     /// `trees::descend`.
@@ -74,29 +73,33 @@ pub fn plan(e: &Ensemble, double: bool, rows: Option<usize>) -> Option<Plan> {
     Some(Plan { split: if few.is_none() { 0 } else { split }, forest, values, few, many })
 }
 
-/// The ways there are.
+/// All ways to evaluate a forest.
+pub fn ways(e: &Ensemble, forest: &Forest) -> Vec<Way> {
+    offers(e, forest).into_iter().map(|offer| offer.way).collect()
+}
+
+/// The ways there are, with their costs.
 fn offers(e: &Ensemble, forest: &Forest) -> Vec<Offer> {
     let mut offers = Vec::new();
     if let Some(walk) = Walk::new(forest) {
         let row = Walk::row_cycles(forest);
         offers.push(Offer { way: Way::Walk(walk), row, block: row * BLOCK as f64 });
     }
-    if let Some(ranks) = Ranks::new(forest, sums::MOST_CUTS)
-        && let Some(bits) = Bits::new(e, forest, &ranks)
-    {
-        let row = ranks.row_cycles() + bits.row_cycles();
-        offers.push(Offer { way: Way::Bits(bits, ranks), row, block: row * BLOCK as f64 });
+    let Some(cuts) = Cuts::new(forest) else { return offers };
+    if let Some(bits) = Bits::new(e, forest, &cuts) {
+        let row = cuts.row_cycles() + bits.row_cycles();
+        offers.push(Offer { way: Way::Bits(bits, cuts.clone()), row, block: row * BLOCK as f64 });
     }
-    if let Some(ranks) = Ranks::new(forest, sums::MOST_CUTS)
+    if let Some(ranks) = Ranks::new(forest, &cuts, sums::MOST_CUTS)
         && let Some(select) = Select::new(forest, &ranks)
     {
-        let block = ranks.block_cycles(BLOCK as f64) + select.block_cycles(forest);
+        let block = cuts.row_cycles() * BLOCK as f64 + select.block_cycles(forest);
         offers.push(Offer { way: Way::Select(select, ranks), row: block, block });
     }
-    if let Some(ranks) = Ranks::new(forest, descent::MOST_CUTS)
+    if let Some(ranks) = Ranks::new(forest, &cuts, descent::MOST_CUTS)
         && let Some(descend) = Descend::new(forest, &ranks)
     {
-        let row = ranks.row_cycles() + descend.row_cycles();
+        let row = cuts.row_cycles() + descend.row_cycles();
         offers.push(Offer { way: Way::Descend(descend, ranks), row, block: row * BLOCK as f64 });
     }
     offers

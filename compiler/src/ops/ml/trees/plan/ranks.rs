@@ -3,41 +3,77 @@
 use super::shape::{Forest, Test};
 use std::collections::{BTreeMap, HashMap};
 
-/// Which rank a test compares. The tables are as `onnxc_runtime::kernels::trees::sums` has them.
-#[derive(Debug)]
-pub struct Ranks {
+/// The cuts of each feature. The tables are as `onnxc_runtime::kernels::trees::sums` has them.
+#[derive(Clone, Debug, Default)]
+pub struct Cuts {
     /// Two words each: the feature, and the end of its cuts in `sorted`.
     pub features: Vec<u32>,
     /// The cuts of each feature, ascending.
     pub sorted: Vec<f64>,
+    /// Places of features.
+    places: HashMap<u32, usize>,
+}
+
+impl Cuts {
+    /// The cuts of all tests.
+    pub fn new(forest: &Forest) -> Option<Self> {
+        let mut by_feature: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+        for test in forest.trees.iter().flat_map(|t| &t.tests) {
+            by_feature.entry(test.feature).or_default().push(test.cut);
+        }
+        let mut all = Self::default();
+        for (place, (feature, mut cuts)) in by_feature.into_iter().enumerate() {
+            cuts.sort_by(f64::total_cmp);
+            cuts.dedup_by(|a, b| a == b);
+            all.sorted.extend(cuts);
+            all.places.insert(feature, place);
+            all.features.extend([feature, u32::try_from(all.sorted.len()).ok()?]);
+        }
+        Some(all)
+    }
+
+    /// How many features have cuts.
+    pub fn count(&self) -> usize {
+        self.features.len() / 2
+    }
+
+    /// The place of a test's feature, and the greatest rank for which the test is true.
+    pub fn place(&self, test: &Test) -> Option<(usize, usize)> {
+        let &place = self.places.get(&test.feature)?;
+        Some((place, self.of(place).partition_point(|&c| c < test.cut)))
+    }
+
+    /// The cuts of the feature at a place.
+    pub fn of(&self, place: usize) -> &[f64] {
+        let start = if place == 0 { 0 } else { self.features[2 * place - 1] };
+        self.sorted.get(start as usize..self.features[2 * place + 1] as usize).unwrap_or_default()
+    }
+
+    /// Cycles to rank one row: a few halvings, then a window is counted.
+    pub fn row_cycles(&self) -> f64 {
+        (0..self.count()).map(|place| 8.0 + 6.0 * (self.of(place).len() as f64 / 32.0).max(1.0).log2()).sum()
+    }
+}
+
+/// Which rank a test compares, in columns that hold small integers. The tables are as `onnxc_runtime::kernels::trees::sums` has them.
+#[derive(Debug)]
+pub struct Ranks {
+    /// The cuts.
+    pub cuts: Cuts,
     /// Three words each: the place in `features`, the first cut, and 1 if NaN has rank 0.
     pub columns: Vec<u32>,
     /// The most cuts that a column tells apart.
     most: usize,
-    /// Places of features.
-    places: HashMap<u32, usize>,
     /// The columns by place of the feature, number of the part of its cuts, and where NaN goes.
     numbers: HashMap<(usize, usize, bool), u16>,
 }
 
 impl Ranks {
     /// The ranks of all tests, in columns of at most `most` cuts; `None` if there are too many columns.
-    pub fn new(forest: &Forest, most: usize) -> Option<Self> {
-        let tests = || forest.trees.iter().flat_map(|t| &t.tests);
-        let mut by_feature: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
-        for test in tests() {
-            by_feature.entry(test.feature).or_default().push(test.cut);
-        }
-        let mut ranks =
-            Self { features: Vec::new(), sorted: Vec::new(), columns: Vec::new(), most, places: HashMap::new(), numbers: HashMap::new() };
-        for (place, (feature, mut cuts)) in by_feature.into_iter().enumerate() {
-            cuts.sort_by(f64::total_cmp);
-            cuts.dedup_by(|a, b| a == b);
-            ranks.sorted.extend(cuts);
-            ranks.places.insert(feature, place);
-            ranks.features.extend([feature, u32::try_from(ranks.sorted.len()).ok()?]);
-        }
-        let mut used = tests().map(|test| Some(ranks.key(test)?.0)).collect::<Option<Vec<_>>>()?;
+    pub fn new(forest: &Forest, cuts: &Cuts, most: usize) -> Option<Self> {
+        let mut ranks = Self { cuts: cuts.clone(), columns: Vec::new(), most, numbers: HashMap::new() };
+        let tests = forest.trees.iter().flat_map(|t| &t.tests);
+        let mut used = tests.map(|test| Some(ranks.key(test)?.0)).collect::<Option<Vec<_>>>()?;
         used.sort_unstable();
         used.dedup();
         for (i, key) in used.into_iter().enumerate() {
@@ -59,27 +95,7 @@ impl Ranks {
     }
 
     fn key(&self, test: &Test) -> Option<((usize, usize, bool), u16)> {
-        let &place = self.places.get(&test.feature)?;
-        let rank = self.cuts(place)?.partition_point(|&c| c < test.cut);
+        let (place, rank) = self.cuts.place(test)?;
         Some(((place, rank / self.most, test.nan_true), (rank % self.most) as u16))
-    }
-
-    fn cuts(&self, place: usize) -> Option<&[f64]> {
-        let start = if place == 0 { 0 } else { self.features[2 * place - 1] };
-        self.sorted.get(start as usize..self.features[2 * place + 1] as usize)
-    }
-
-    /// Cycles to rank one row: a few halvings, then a window is counted.
-    pub fn row_cycles(&self) -> f64 {
-        self.all_cuts().map(|n| 8.0 + 6.0 * (n / 32.0).max(1.0).log2()).sum()
-    }
-
-    /// Cycles to rank a block of rows, searched in step.
-    pub fn block_cycles(&self, rows: f64) -> f64 {
-        self.all_cuts().map(|n| rows * (2.0 + 1.5 * (n + 1.0).log2())).sum()
-    }
-
-    fn all_cuts(&self) -> impl Iterator<Item = f64> {
-        (0..self.features.len() / 2).map(|place| self.cuts(place).unwrap_or_default().len() as f64)
     }
 }
