@@ -214,9 +214,9 @@ impl<const N: usize> Plan<N> {
     unsafe fn run<F: Formula<N>>(&self, cx: Cx, formula: &F, at: Pointers<N>) {
         let elements = self.out[0] * self.dims[0];
         if worth_threads(cx, elements) {
-            self.split(cx.threads().min(elements / GRAIN), cx, formula, at)
+            self.split(cx.threads().min(elements / GRAIN), cx, formula, at);
         } else {
-            self.walk(cx, formula, at)
+            self.walk(cx, formula, at);
         }
     }
 
