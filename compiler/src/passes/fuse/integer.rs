@@ -78,17 +78,16 @@ fn conv(site: &mut Site<'_>) -> Result<Option<Vec<ValueId>>, NodeError> {
     let op = IntegerConv { window: conv.window.clone(), group: conv.group, channels_last: false };
     let (Some(x), Some(w)) = (operand(site, 0), operand(site, 1)) else { return Ok(None) };
     let by_filter = matches!(w.granularity, Granularity::Tensor | Granularity::Axis { axis: 0 });
-    if x.granularity != Granularity::Tensor || !by_filter || several(site, &op, w.x) || !sums_fit(site, &w, 1..op.window.kernel.len() + 2) {
+    if x.granularity != Granularity::Tensor || !by_filter || depthwise(site, &op, w.x) || !sums_fit(site, &w, 1..op.window.kernel.len() + 2)
+    {
         return Ok(None);
     }
     rescaled(site, op, &x, &w, 1)
 }
 
-/// Whether every channel has several filters of its own, for which there is no fast integer kernel: that of f32 is the faster one.
-fn several(site: &Site<'_>, conv: &IntegerConv, w: ValueId) -> bool {
-    let dims = &site.new.dims;
-    let shape = |s: &[crate::ir::Dim]| dims.value(s[1]) == Some(1) && dims.value(s[0]) != Some(conv.group);
-    conv.group > 1 && site.shape(w).is_some_and(|s| shape(&s))
+/// Whether every channel has filters of its own: then the kernel of f32 is the faster one.
+fn depthwise(site: &Site<'_>, conv: &IntegerConv, w: ValueId) -> bool {
+    conv.group > 1 && site.shape(w).is_some_and(|s| s.get(1).is_some_and(|&d| site.new.dims.value(d) == Some(1)))
 }
 
 fn matmul(site: &mut Site<'_>) -> Result<Option<Vec<ValueId>>, NodeError> {
