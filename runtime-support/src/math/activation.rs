@@ -1,12 +1,14 @@
 //! Activation functions and the small words of formulas.
 
-use super::exp::logistic;
 use super::{Math, exp_nonpositive};
 use crate::simd::Simd;
 
 #[inline(always)]
 pub(super) fn sigmoid<S: Simd>(s: S, x: S::F32) -> S::F32 {
-    logistic(s, s.splat(1.0), x)
+    // e^-|x| never overflows; for negative x the fraction is expanded by it.
+    let e = exp_nonpositive(s, s.neg(s.abs(x)));
+    let one = s.splat(1.0);
+    s.div(s.select(s.lt(x, s.zero()), e, one), s.add(one, e))
 }
 
 #[inline(always)]
@@ -33,12 +35,12 @@ pub(super) fn gelu_tanh<S: Simd>(s: S, x: S::F32) -> S::F32 {
     // (1 + tanh u) / 2 = sigmoid(2u); 2 √(2/π) = 1.5957691.
     let z = s.mul(x, x);
     let inner = s.mul_add(z, s.splat(1.595_769_1 * 0.044715), s.splat(1.595_769_1));
-    logistic(s, x, s.mul(x, inner))
+    s.mul(x, sigmoid(s, s.mul(x, inner)))
 }
 
 #[inline(always)]
 pub(super) fn silu<S: Simd>(s: S, x: S::F32) -> S::F32 {
-    logistic(s, x, x)
+    s.mul(x, sigmoid(s, x))
 }
 
 #[inline(always)]

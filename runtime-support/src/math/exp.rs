@@ -7,9 +7,9 @@ const LOG2_E: f32 = core::f32::consts::LOG2_E;
 /// ln 2 in two parts; the first has 10 bits, so that its product with any `n` is exact without fused multiply-add.
 const LN2_HIGH: f32 = 0.693359375;
 const LN2_LOW: f32 = -2.1219444e-4;
-/// 1.5 * 2^23 + 127: adding it rounds to an integer, which then stands in the low bits of the sum, with the bias of an exponent.
-const MAGIC: f32 = 12583039.0;
-const MAGIC_BITS: i32 = 0x4b40_007f;
+/// 1.5 * 2^23: adding it rounds to an integer, which then stands in the low bits of the sum.
+const MAGIC: f32 = 12582912.0;
+const MAGIC_BITS: i32 = 0x4b40_0000;
 
 /// `(e^r - 1 - r) / r²` for `|r| <= ln 2 / 2`; relative error of `e^r - 1` 5e-10.
 const Q: [f32; 6] = [0.5, 0.166666657, 0.0416664928, 0.00833354425, 0.00139323412, 0.000197634145];
@@ -42,12 +42,6 @@ fn to_integer<S: Simd>(s: S, shifted: S::F32) -> S::I32 {
     s.sub_i32(s.bits(shifted), s.splat_i32(MAGIC_BITS))
 }
 
-/// `2^n` for `n` from -126 to 127, 0 for -127, infinity for 128, from `n` shifted by MAGIC: its own bits leave by the shift.
-#[inline(always)]
-fn shifted_power<S: Simd>(s: S, shifted: S::F32) -> S::F32 {
-    s.with_bits(s.shl::<23>(s.bits(shifted)))
-}
-
 /// `2^n` for `n` from -126 to 127.
 #[inline(always)]
 fn power_of_two<S: Simd>(s: S, n: S::I32) -> S::F32 {
@@ -74,22 +68,9 @@ pub(super) fn exp<S: Simd>(s: S, x: S::F32) -> S::F32 {
 pub fn exp_nonpositive<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let (shifted, r) = reduce(s, x);
     let p = s.add(tail(s, r, Q_SHORT), s.splat(1.0));
-    let y = s.mul(p, shifted_power(s, shifted));
+    // MAGIC's own bits leave by the shift.
+    let y = s.mul(p, power_of_two(s, s.bits(shifted)));
     s.select(s.lt(x, s.splat(-87.33)), s.zero(), y)
-}
-
-/// `y / (1 + e^-x)`, 2.5 ULP beside `y`; 0 where the fraction is subnormal.
-#[inline(always)]
-pub(super) fn logistic<S: Simd>(s: S, y: S::F32, x: S::F32) -> S::F32 {
-    /// `e^-r` for `|r| <= ln 2 / 2`: [`Q_SHORT`] with every other sign turned, so that nothing has to be negated.
-    const P: [f32; 7] = [1.0, -1.0, Q_SHORT[0], -Q_SHORT[1], Q_SHORT[2], -Q_SHORT[3], Q_SHORT[4]];
-    // The power is infinite at the lower end and zero at the upper, so the ends are exact.
-    let x = clamp(s, x, -88.9, 88.0);
-    let shifted = s.neg_mul_add(x, s.splat(LOG2_E), s.splat(MAGIC));
-    let n = s.sub(shifted, s.splat(MAGIC));
-    let r = s.mul_add(n, s.splat(LN2_LOW), s.mul_add(n, s.splat(LN2_HIGH), x));
-    let e = s.mul(polynomial(s, r, P), shifted_power(s, shifted));
-    s.div(y, s.add(e, s.splat(1.0)))
 }
 
 #[inline(always)]
@@ -132,7 +113,7 @@ pub(super) fn tanh<S: Simd>(s: S, x: S::F32) -> S::F32 {
     // With t = e^(-2|x|) - 1, tanh |x| = -t / (2 + t); e^(-2|x|) vanishes beside 1 from 10 on.
     let y = s.min(s.splat(10.0), s.abs(x));
     let (shifted, r) = reduce(s, s.mul(y, s.splat(-2.0)));
-    let power = shifted_power(s, shifted);
+    let power = power_of_two(s, s.bits(shifted));
     let t = s.mul_add(power, tail(s, r, Q), s.sub(power, s.splat(1.0)));
     s.copysign(s.div(t, s.add(t, s.splat(2.0))), x)
 }
