@@ -2,6 +2,7 @@
 //!
 //! ```sh
 //! cargo run --release -p onnxc-benches -- [FILTER] [--threads N]
+//! cargo run --release -p onnxc-benches -- --trees MODEL.onnx… [--threads N]
 //! ```
 //!
 //! Whole models are timed beside ONNX Runtime and others by `cargo xtask bench`, and step by step by `onnxc bench --profile`.
@@ -9,12 +10,14 @@
 
 mod memory;
 mod products;
+mod trees;
 mod windows;
 
 use clap::Parser;
 use onnxc_runtime::cx::Cx;
 use onnxc_runtime::error::Fault;
 use onnxc_runtime::profile::{self, Limits};
+use std::path::PathBuf;
 use std::time::Instant;
 
 #[derive(Parser)]
@@ -26,11 +29,17 @@ struct Cli {
     /// Threads a kernel may use
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// Instead, the ensembles of trees of these models, by every kernel that there is for them
+    #[arg(long, num_args = 1..)]
+    trees: Vec<PathBuf>,
 }
 
-fn main() -> Result<(), Fault> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cli = Cli::parse();
     let cx = Cx::detect().with_threads(cli.threads);
+    if !cli.trees.is_empty() {
+        return cli.trees.iter().try_for_each(|path| trees::run(path, cx));
+    }
     let limits = profile::limits(cx);
     println!(
         "{:?}, {} threads; one thread: {:.0} GFLOP/s, {:.0} GB/s from memory",
@@ -42,7 +51,8 @@ fn main() -> Result<(), Fault> {
     let mut bench = Bench { cx, limits, filter: cli.filter };
     products::run(&mut bench)?;
     windows::run(&mut bench)?;
-    memory::run(&mut bench)
+    memory::run(&mut bench)?;
+    Ok(())
 }
 
 /// What a call of a kernel does.
@@ -90,7 +100,39 @@ impl Bench {
     }
 }
 
+/// Elements that start at a cache line, as those of models do: vectors that lie across lines cost a product a tenth of its speed.
+struct Aligned {
+    room: Vec<f32>,
+    start: usize,
+    len: usize,
+}
+
+impl std::ops::Deref for Aligned {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        &self.room[self.start..][..self.len]
+    }
+}
+
+impl std::ops::DerefMut for Aligned {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.room[self.start..][..self.len]
+    }
+}
+
+/// So many zeros.
+fn zeros(len: usize) -> Aligned {
+    const LINE: usize = 64 / size_of::<f32>();
+    let room = vec![0.0; len + LINE];
+    let start = room.as_ptr().align_offset(64).min(LINE);
+    Aligned { room, start, len }
+}
+
 /// Numbers between -0.5 and 0.5, always the same.
-fn noise(len: usize) -> Vec<f32> {
-    (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 16) as f32 / 65536.0 - 0.5).collect()
+fn noise(len: usize) -> Aligned {
+    let mut all = zeros(len);
+    for (i, x) in (0..len as u32).zip(all.iter_mut()) {
+        *x = (i.wrapping_mul(2_654_435_761) >> 16) as f32 / 65536.0 - 0.5;
+    }
+    all
 }

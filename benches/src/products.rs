@@ -1,6 +1,6 @@
 //! Matrix products on packed weights.
 
-use crate::{Bench, Work, noise};
+use crate::{Bench, Work, noise, zeros};
 use onnxc_runtime::error::Fault;
 use onnxc_runtime::kernels::gemm::{Activation, Product, gemm_packed, pack_b, pack_len};
 
@@ -21,9 +21,9 @@ const SIZES: [(usize, usize, usize); 10] = [
 pub fn run(bench: &mut Bench) -> Result<(), Fault> {
     for (m, k, n) in SIZES {
         let (a, b) = (noise(m * k), noise(k * n));
-        let mut packed = vec![0.0; pack_len(k, n)];
+        let mut packed = zeros(pack_len(k, n));
         pack_b(&mut packed, &b, 1, k, n, 0, n, 1)?;
-        let mut c = vec![0.0; m * n];
+        let mut c = zeros(m * n);
         // One row: every weight is read once, so memory is the limit.
         let work = if m == 1 { Work::Bytes(4 * k * n) } else { Work::Flops(2 * m * n * k) };
         let product = Product::dense(m, n, k);

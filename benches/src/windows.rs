@@ -1,6 +1,6 @@
 //! Convolutions and pooling, channels last.
 
-use crate::{Bench, Work, noise};
+use crate::{Bench, Work, noise, zeros};
 use onnxc_runtime::error::Fault;
 use onnxc_runtime::kernels::conv::{
     Geometry, conv_packed, depthwise, pack_conv, pack_conv_len, pack_winograd, pack_winograd_len, winograd, winograd_scratch_len,
@@ -76,7 +76,7 @@ pub fn run(bench: &mut Bench) -> Result<(), Fault> {
     for (size, channels) in [(56, 64), (112, 64), (14, 512)] {
         let g = window(size, [channels; 2], 3, 2, 1).geometry();
         let x = noise(size * size * channels);
-        let mut y = vec![0.0; g.out_pixels() * channels];
+        let mut y = zeros(g.out_pixels() * channels);
         let work = Work::Bytes(4 * (x.len() + y.len()));
         bench.time(&format!("max_pool 3x3/2 {size}x{size}x{channels}"), work, |cx| pool::max_pool(cx, &mut y, &x, g))?;
     }
@@ -88,14 +88,14 @@ fn convolution(bench: &mut Bench, w: Window) -> Result<(), Fault> {
     let [inputs, outputs] = w.channels;
     let (depth, taps) = (inputs / w.group, w.kernel * w.kernel);
     let (x, weights, bias) = (noise(w.size * w.size * inputs), noise(outputs * depth * taps), noise(outputs));
-    let mut y = vec![0.0; g.out_pixels() * outputs];
+    let mut y = zeros(g.out_pixels() * outputs);
     let relu = Activation::new(ActivationKind::Relu);
     let work = Work::Flops(2 * y.len() * depth * taps);
     let name = format!("conv {0}x{0} {inputs} -> {outputs} {1}x{1}/{2} g{3}", w.size, w.kernel, w.stride, w.group);
     if w.group == inputs && w.group == outputs {
         return bench.time(&name, work, |cx| depthwise(cx, &mut y, &x, &weights, Some(&bias), None, g, relu));
     }
-    let mut packed = vec![0.0; pack_conv_len(w.group, outputs, depth, taps)];
+    let mut packed = zeros(pack_conv_len(w.group, outputs, depth, taps));
     pack_conv(&mut packed, &weights, w.group, outputs, depth, taps)?;
     bench.time(&name, work, |cx| conv_packed(cx, &mut y, &x, &packed, Some(&bias), None, g, relu))?;
     if (w.kernel, w.stride, w.group) != (3, 1, 1) {
@@ -103,9 +103,9 @@ fn convolution(bench: &mut Bench, w: Window) -> Result<(), Fault> {
     }
     // The operations are those of the definition, so that more than the machine can do is done.
     for tile in [2, 4] {
-        let mut packed = vec![0.0; pack_winograd_len(outputs, inputs, tile)];
+        let mut packed = zeros(pack_winograd_len(outputs, inputs, tile));
         pack_winograd(&mut packed, &weights, outputs, inputs, tile)?;
-        let mut scratch = vec![0.0; winograd_scratch_len(inputs, outputs, tile, g.out_pixels())];
+        let mut scratch = zeros(winograd_scratch_len(inputs, outputs, tile, g.out_pixels()));
         bench.time(&format!("{name} F({tile}x{tile})"), work, |cx| {
             winograd(cx, &mut y, &mut scratch, &x, &packed, Some(&bias), None, g, relu, tile)
         })?;

@@ -6,9 +6,10 @@
 //! ```
 //! and in the crate: `mod digits { include!(concat!(env!("OUT_DIR"), "/digits.rs")); }`.
 
-use crate::emit::{BlobPath, EmitOptions, Weights};
+use crate::emit::{BlobPath, Embed, EmitOptions};
 use crate::generate::compile_file;
 use crate::options::Options;
+use crate::options::WeightType;
 use crate::report::{Diagnostic, Report};
 use std::path::{Path, PathBuf};
 
@@ -72,9 +73,15 @@ impl Build {
         self
     }
 
-    /// How the constants travel.
-    pub fn weights(mut self, weights: Weights) -> Self {
-        self.emit.weights = weights;
+    /// What the weights of products and convolutions are stored as: in 16 bits they take half the room, and lose precision.
+    pub fn weights(mut self, weights: WeightType) -> Self {
+        self.options.weights = weights;
+        self
+    }
+
+    /// How the constants get into the binary.
+    pub fn embed(mut self, embed: Embed) -> Self {
+        self.emit.embed = embed;
         self
     }
 

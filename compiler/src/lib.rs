@@ -74,6 +74,8 @@ pub fn compile_to_program(model: Model, options: &Options) -> Result<program::Pr
 pub fn compile_watched(model: Model, options: &Options, watch: Watch<'_>) -> Result<program::Program, Report> {
     let producer = model.producer();
     let graph = import::import(&model.proto, model.files, options)?;
+    // What a large ensemble is in the file takes more memory than all that follows.
+    drop(model.proto);
     compile_graph(graph, &producer, options, watch)
 }
 
@@ -83,7 +85,7 @@ pub fn compile_graph(graph: ir::Graph, producer: &str, options: &Options, watch:
     verify::verify(&graph)?;
     let graph = passes::run(graph, options, &mut |pass, graph| watch(pass, &|| ir::text::graph(graph)))?;
     watch("passes", &|| ir::text::graph(&graph));
-    let program = lower::lower(&graph, producer)?;
+    let program = lower::lower(&graph, producer, options.weights)?;
     memory::check_size(&program)?;
     watch("lower", &|| program::text::program(&program));
     Ok(program)

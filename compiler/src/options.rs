@@ -14,8 +14,36 @@ pub struct Options {
     pub states: Vec<(String, String)>,
     /// Convolutions are summed as the definition says, never with fewer multiplications (`--exact-conv`).
     pub exact_conv: bool,
+    /// What the weights of products and convolutions are stored as (`--weights f16`).
+    pub weights: WeightType,
     /// Operators that functions of the user's compute (`--custom-op my.domain:Foo=crate::path::foo`).
     pub custom_ops: Vec<CustomOp>,
+}
+
+/// What the weights of products and convolutions are stored as. They are computed with as f32 in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WeightType {
+    /// As the model has them.
+    #[default]
+    F32,
+    /// In half precision: 11 significant bits. Weights beyond its range (65,504) stay f32.
+    F16,
+    /// As the upper half of an f32: 8 significant bits, the range of f32.
+    Bf16,
+}
+
+impl std::str::FromStr for WeightType {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "f32" => Ok(Self::F32),
+            "f16" => Ok(Self::F16),
+            "bf16" => Ok(Self::Bf16),
+            _ => Err(format!("`{text}` is nothing that weights can be stored as: there are `f32`, `f16` and `bf16`")),
+        }
+    }
 }
 
 /// An operator that a function of the user's computes. See docs/custom-operators.md.

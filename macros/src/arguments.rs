@@ -1,7 +1,7 @@
 //! The arguments of `include_onnx!`.
 
 use onnxc::Options;
-use onnxc::emit::Weights;
+use onnxc::emit::Embed;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{Ident, LitInt, LitStr, Token, bracketed, parenthesized};
@@ -10,13 +10,13 @@ use syn::{Ident, LitInt, LitStr, Token, bracketed, parenthesized};
 pub struct Arguments {
     pub path: LitStr,
     pub options: Options,
-    pub weights: Weights,
+    pub embed: Embed,
     pub no_std: bool,
 }
 
 impl Parse for Arguments {
     fn parse(input: ParseStream) -> syn::Result<Self> {
-        let mut arguments = Self { path: input.parse()?, options: Options::default(), weights: Weights::default(), no_std: false };
+        let mut arguments = Self { path: input.parse()?, options: Options::default(), embed: Embed::default(), no_std: false };
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if !input.is_empty() {
@@ -38,11 +38,8 @@ impl Arguments {
             }
             "input_shape" => self.options.input_shapes.extend(pairs(input, shape)?),
             "state" => self.options.states.extend(pairs(input, name)?),
-            "weights" => {
-                input.parse::<Token![=]>()?;
-                let value: Ident = input.parse()?;
-                self.weights = value.to_string().parse().map_err(|message: String| syn::Error::new(value.span(), message))?;
-            }
+            "weights" => self.options.weights = choice(input)?,
+            "embed" => self.embed = choice(input)?,
             "custom_op" => {
                 input.parse::<Token![=]>()?;
                 let spec: LitStr = input.parse()?;
@@ -53,7 +50,7 @@ impl Arguments {
             "no_std" => self.no_std = true,
             other => {
                 let message = format!(
-                    "`{other}` is no option: there are `dim`, `input_shape`, `state`, `weights`, `custom_op`, `exact_conv` and `no_std`"
+                    "`{other}` is no option: there are `dim`, `input_shape`, `state`, `weights`, `embed`, `custom_op`, `exact_conv` and `no_std`"
                 );
                 return Err(syn::Error::new(key.span(), message));
             }
@@ -65,6 +62,13 @@ impl Arguments {
 /// An identifier, or a string for the names that are none.
 fn name(input: ParseStream) -> syn::Result<String> {
     if input.peek(LitStr) { Ok(input.parse::<LitStr>()?.value()) } else { Ok(input.parse::<Ident>()?.to_string()) }
+}
+
+/// `= word`, one of those that the option knows.
+fn choice<T: std::str::FromStr<Err = String>>(input: ParseStream) -> syn::Result<T> {
+    input.parse::<Token![=]>()?;
+    let value: Ident = input.parse()?;
+    value.to_string().parse().map_err(|message: String| syn::Error::new(value.span(), message))
 }
 
 /// `(a = 1, "b:0" = 2)`.

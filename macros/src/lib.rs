@@ -21,7 +21,8 @@ use std::path::{Path, PathBuf};
 /// - `dim(batch = 1, seq = 128)`: values for the model's named dims; a name that is no identifier in quotes
 /// - `input_shape(image = [1, 3, 224, 224])`: the shape of an input; what is not a number names a dim
 /// - `state(h = hn)`: the output `hn` becomes the next call's input `h`
-/// - `weights = bytes`: constants by `include_bytes!`, for crates that forbid unsafe code
+/// - `weights = f16`, `weights = bf16`: weights of products and convolutions stored in 16 bits
+/// - `embed = bytes`: constants by `include_bytes!`, for crates that forbid unsafe code
 /// - `custom_op = "my.domain:Foo=crate::path::foo"`: a function of the crate computes an operator (docs/custom-operators.md)
 /// - `exact_conv`: convolutions summed as the definition says, never with fewer multiplications
 /// - `no_std`: no `Model::new`, no `Session`
@@ -43,7 +44,7 @@ fn expand(arguments: &Arguments) -> Result<proc_macro2::TokenStream, String> {
     }
     let directory = blob_directory().map_err(|e| format!("no folder for the constants: {e}"))?;
     let emit = EmitOptions {
-        weights: arguments.weights,
+        embed: arguments.embed,
         no_std: arguments.no_std,
         blob: BlobPath::InDir(directory.clone()),
         ..EmitOptions::default()

@@ -99,7 +99,21 @@ const FUNCTIONS: &[&str] = &[
     "s = Constant <value_ints = [1, 2, 3]> () a = Reshape (x, s) z = Constant <value_ints = [1]> () g = ReduceSum <keepdims = 0> (w, z) n = InstanceNormalization (a, g, g) y = Mul (n, w)",
     "z = Constant <value_ints = [0]> () g = ReduceSum <keepdims = 0> (w, z) b, c, d = BatchNormalization <training_mode = 1> (x, g, g, g, g) y = Mul (b, w)",
     "lo = Constant <value_float = -0.4> () l = Cast <to = 11> (lo) c = Clip (x, l) y = Mul (c, w)",
+    "s = Constant <value_ints = [1, 6, 1]> () a = Reshape (x, s) n = LRN <size = 3, alpha = 0.9, beta = 0.6, bias = 1.5> (a) m = Reshape (w, s) y = Mul (n, m)",
+    "s = Constant <value_ints = [1, 6]> () a = Reshape (x, s) n = LRN <size = 4, alpha = 0.9> (a) m = Reshape (w, s) y = Mul (n, m)",
+    "s = Constant <value_ints = [1, 1, 6]> () a = Reshape (x, s) p = LpPool <kernel_shape = [3], strides = [2], pads = [1, 0], p = 3> (a) y = Mul (p, p)",
+    "s = Constant <value_ints = [1, 1, 2, 3]> () a = Reshape (x, s) p = LpPool <kernel_shape = [2, 2]> (a) y = Mul (p, p)",
+    // Resizing: by scales and by sizes, nearest and interpolated.
+    "k = Constant <value_floats = [2.0, 1.5]> () r = Resize (x, , k) y = Mul (r, r)",
+    "k = Constant <value_floats = [1.0, 2.0]> () r = Resize <mode = \"linear\"> (x, , k) y = Mul (r, r)",
+    "k = Constant <value_ints = [3, 5]> () r = Resize <mode = \"linear\", coordinate_transformation_mode = \"align_corners\"> (x, , , k) y = Mul (r, r)",
+    "k = Constant <value_ints = [1, 2]> () r = Resize <mode = \"cubic\"> (x, , , k) y = Mul (r, r)",
+    // Branches that take different values, of which one is neither's.
+    "s = ReduceSum <keepdims = 0> (x) f = Constant <value_float = -90.0> () n = Cast <to = 11> (f) c = Greater (s, n) y = If <then_branch = t () => (double[2, 3] a) { a = Mul (x, w) }, else_branch = e () => (double[2, 3] b) { b = Mul (x, x) }> (c)",
+    "s = ReduceSum <keepdims = 0> (x) f = Constant <value_float = 90.0> () n = Cast <to = 11> (f) c = Greater (s, n) v = If <then_branch = t () => (double[2, 3] a) { a = Identity (w) }, else_branch = e () => (double[1, 3] b) { z = Constant <value_ints = [0]> () b = ReduceSum (x, z) }> (c) y = Mul (v, v)",
     // Movement.
+    "i = Constant <value_ints = [1]> () s = Constant <value_ints = [1, 1]> () r = Reshape (i, s) z = Constant <value_ints = [0]> () u = ReduceSum (w, z) q = ScatterND (x, r, u) y = Mul (q, q)",
+    "i = Constant <value_ints = [0, 2, 1, 1]> () s = Constant <value_ints = [2, 2]> () r = Reshape (i, s) z = Constant <value_ints = [1]> () u = ReduceSum <keepdims = 0> (w, z) q = ScatterND <reduction = \"add\"> (x, r, u) y = Mul (q, q)",
     "t = Transpose (x) s = Constant <value_ints = [2, 3]> () r = Reshape (t, s) y = Mul (r, w)",
     "f = Flatten <axis = 0> (x) a = Constant <value_ints = [0]> () q = Squeeze (f, a) y = Mul (q, q)",
     "s = Constant <value_ints = [4, 2, 3]> () e = Expand (x, s) y = Mul (e, w)",

@@ -2,14 +2,15 @@
 
 use onnxc::ops::ml::trees::ensemble::{Ensemble, Link, Mode, Node, Vote};
 use onnxc::ops::ml::trees::plan::shape::Forest;
-use onnxc::ops::ml::trees::plan::{self, Way, ranks::Ranks, select};
+use onnxc::ops::ml::trees::plan::{self, Offer, Runner, Way};
 use onnxc::program::interpret;
 use onnxc::{Model, Options};
 use onnxc_proto::ExternalFiles;
 use onnxc_runtime::cx::{Cx, Isa};
-use onnxc_runtime::kernels::trees::{self, Score, Share};
+use onnxc_runtime::kernels::trees::Score;
 use onnxc_runtime::value::{Tensor, Value};
 use onnxc_tests::text;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// Numbers that are not random, but look it.
@@ -54,26 +55,56 @@ struct Kind {
     missing: bool,
     /// Whether every leaf votes for every target, else each tree for one.
     dense: bool,
+    shape: Shape,
+}
+
+/// How random trees grow.
+#[derive(Clone, Copy, PartialEq)]
+enum Shape {
+    /// Until the depth, with leaves here and there.
+    Bushy,
+    /// Few leaves for their depth: at most so many.
+    Lean(usize),
+    /// All nodes of a level are the same.
+    Levels,
 }
 
 fn grow(dice: &mut Dice, kind: Kind) -> Vec<Row> {
     let mut rows = Vec::new();
     for tree in 0..kind.trees {
         let start = rows.len();
+        let levels: Vec<Row> = (0..kind.depth)
+            .map(|_| {
+                let mode = kind.modes.0 + dice.below(kind.modes.1 - kind.modes.0);
+                Row { mode: Some(mode), ..leaf(dice, kind, tree, 0) }
+            })
+            .collect();
+        let mut leaves = 1;
         // Nodes that still have no branches, with the depth that they may have below them.
         let mut open = vec![(start, kind.depth)];
         rows.push(leaf(dice, kind, tree, 0));
         while let Some((place, depth)) = open.pop() {
-            if depth == 0 || dice.below(8) == 0 {
+            let ends = match kind.shape {
+                Shape::Bushy => dice.below(8) == 0,
+                Shape::Lean(most) => leaves == most,
+                Shape::Levels => false,
+            };
+            if depth == 0 || ends {
                 continue;
             }
+            leaves += 1;
             let first = rows.len() - start;
             for k in 0..2 {
                 open.push((rows.len(), depth - 1));
                 rows.push(leaf(dice, kind, tree, first + k));
             }
             let row: &mut Row = &mut rows[place];
-            row.mode = Some(kind.modes.0 + dice.below(kind.modes.1 - kind.modes.0));
+            if kind.shape == Shape::Levels {
+                let Row { mode, feature, value, missing, .. } = levels[depth - 1];
+                *row = Row { mode, feature, value, missing, tree, id: row.id, branches: [0; 2], votes: Vec::new() };
+            } else {
+                row.mode = Some(kind.modes.0 + dice.below(kind.modes.1 - kind.modes.0));
+            }
             row.branches = [first, first + 1];
             row.votes.clear();
         }
@@ -179,6 +210,7 @@ fn random_ensembles_match_the_naive_evaluation() {
             modes: [(m, m + 1), (0, 4), (0, 6)][dice.below(3)],
             missing: dice.below(3) > 0,
             dense: dice.below(2) == 0,
+            shape: [Shape::Bushy, Shape::Levels][dice.below(2)],
         };
         check(&mut dice, kind, [1, 5, 40, 130][round % 4]);
     }
@@ -203,75 +235,37 @@ fn ensemble(rows: &[Row], kind: Kind) -> Ensemble {
     e.checked().expect("a sound ensemble")
 }
 
-/// A number of either kind.
-trait Number: Score {
-    fn of(x: f64) -> Self;
-}
-impl Number for f32 {
-    fn of(x: f64) -> Self {
-        x as Self
-    }
-}
-impl Number for f64 {
-    fn of(x: f64) -> Self {
-        x
-    }
-}
-
-/// The scores of rows by one of the kernels.
-fn scores<T: Number>(cx: Cx, way: &Way, (forest, values): (&Forest, &[f64]), x: &[T], rows: usize, targets: usize) -> Vec<T> {
-    let numbers = |v: &[f64]| v.iter().map(|&v| T::of(v)).collect::<Vec<T>>();
-    let (values, trees) = (numbers(values), select::trees(forest));
-    let share = Share { targets, width: forest.width, least: 0, below: 0 };
-    let columns = |r: &Ranks| (r.cuts.features.clone(), numbers(&r.cuts.sorted), r.columns.clone(), vec![0u16; 64 * r.width()]);
-    let mut y = vec![T::of(7.0); rows * targets];
-    match way {
-        Way::Walk(w) => trees::walk(&mut y, x, &w.links, &numbers(&w.cuts), &trees, &values, share),
-        Way::Bits(b, c) => {
-            let mut scratch = vec![7; 2 * trees::bits::BLOCK * trees::bits::SCRATCH * c.count()];
-            let (sorted, values) = (numbers(&c.sorted), numbers(&b.values));
-            let (f, s, g, e, m) = (&c.features, &b.shelves, &b.groups, &b.entries, &b.masks);
-            trees::bits(cx, &mut y, &mut scratch, x, f, &sorted, s, g, e, &b.maps, m, &b.trees, &values, share)
-        }
-        Way::Select(s, r) => {
-            let (features, sorted, columns, scratch) = columns(r);
-            trees::sums(cx, &mut y, &mut vec![7; scratch.len()], x, &features, &sorted, &columns, &s.tests, &trees, &values, share)
-        }
-        Way::Descend(d, r) => {
-            let (features, sorted, columns, mut scratch) = columns(r);
-            trees::descend(cx, &mut y, &mut scratch, x, &features, &sorted, &columns, &d.nodes, &d.leaves, &d.trees, &values, share)
-        }
-    }
-    .expect("runs");
-    y
-}
-
 /// Every kernel that can do it, with every instruction set and two threads, against the definition. How many kernels there were.
-fn check_ways<T: Number>(dice: &mut Dice, kind: Kind, rows: &[Row], count: usize) -> usize {
+fn check_ways<T: Score>(dice: &mut Dice, kind: Kind, rows: &[Row], count: usize, forms: &mut BTreeSet<&'static str>) -> usize {
     let e = ensemble(rows, kind);
     let Some(forest) = Forest::new(&e, size_of::<T>() == 8) else { return 0 };
-    let values: Vec<f64> = forest.trees.iter().flat_map(|t| &t.leaves).flat_map(|&leaf| forest.values(&e, leaf)).collect();
+    let values: Vec<T> = forest.all_values(&e).into_iter().map(T::narrow).collect();
     let x: Vec<f32> = (0..count * kind.features).map(|_| feature(dice)).collect();
-    let wide: Vec<T> = x.iter().map(|&x| T::of(f64::from(x))).collect();
+    let wide: Vec<T> = x.iter().map(|&x| T::narrow(f64::from(x))).collect();
     let expected: Vec<f32> = x.chunks_exact(kind.features).flat_map(|x| naive(rows, kind, x)).collect();
-    let expected: Vec<T> = expected.into_iter().map(|s| T::of(f64::from(s))).collect();
-    let ways = plan::ways(&e, &forest);
-    for way in &ways {
+    let expected: Vec<T> = expected.into_iter().map(|s| T::narrow(f64::from(s))).collect();
+    let offers = plan::offers(&e, &forest);
+    for Offer { way, .. } in &offers {
+        if let Way::Outcomes(o, _) = way {
+            forms.insert(o.name());
+        }
+        let mut runner = Runner::new(way, &forest, &values);
         for isa in Isa::ALL {
             let Some(cx) = Cx::REFERENCE.with_isa(isa) else { continue };
-            let y = scores(cx.with_threads(2), way, (&forest, &values), &wide, count, kind.targets);
+            let mut y = vec![T::narrow(7.0); count * kind.targets];
+            runner.run(cx.with_threads(2), &mut y, &wide).expect("runs");
             let name = format!("{way:?}");
             assert_eq!(y, expected, "{x:?} of {} trees, {} on {isa:?}", kind.trees, &name[..name.len().min(8)]);
         }
     }
-    ways.len()
+    offers.len()
 }
 
 #[test]
 fn every_kernel_matches_the_naive_evaluation_on_every_instruction_set() {
     let mut dice = Dice(11);
-    let mut ways = 0;
-    for round in 0..48 {
+    let (mut ways, mut forms) = (0, BTreeSet::new());
+    for round in 0..96 {
         let m = round % 6;
         let kind = Kind {
             // Some fill several shelves of `bits`.
@@ -282,12 +276,14 @@ fn every_kernel_matches_the_naive_evaluation_on_every_instruction_set() {
             modes: [(m, m + 1), (0, 4), (0, 6)][dice.below(3)],
             missing: dice.below(3) > 0,
             dense: dice.below(2) == 0,
+            shape: [Shape::Bushy, Shape::Lean(20), Shape::Levels, Shape::Lean(50)][round / 24],
         };
         let rows = grow(&mut dice, kind);
         let count = [1, 3, 70, 17][dice.below(4)];
-        ways += check_ways::<f32>(&mut dice, kind, &rows, count) + check_ways::<f64>(&mut dice, kind, &rows, count);
+        ways += check_ways::<f32>(&mut dice, kind, &rows, count, &mut forms) + check_ways::<f64>(&mut dice, kind, &rows, count, &mut forms);
     }
-    assert!(ways > 4 * 48, "only {ways} kernels were tried");
+    assert!(ways > 4 * 96, "only {ways} kernels were tried");
+    assert_eq!(forms.into_iter().collect::<Vec<_>>(), ["Chain", "Heap", "Levels", "LongChain"]);
 }
 
 /// A stump, with attributes replaced by the given ones.

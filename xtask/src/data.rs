@@ -19,9 +19,19 @@ pub fn root() -> PathBuf {
     root.canonicalize().unwrap_or(root)
 }
 
+/// Where releases are kept: `$ONNXC_DATA`, else `target/onnx-data`.
+fn base() -> PathBuf {
+    std::env::var_os("ONNXC_DATA").map_or_else(|| root().join("target/onnx-data"), PathBuf::from)
+}
+
+/// A Python that has that release of onnx, made first if there is none.
+pub fn python(release: &str) -> Result<PathBuf, String> {
+    environment(&base().join(format!("venv-{release}")), release)
+}
+
 /// The folder of a release's cases, made first if it is not there: in `$ONNXC_DATA/RELEASE`, else in `target/onnx-data/RELEASE`.
 pub fn cases(release: &str) -> Result<PathBuf, String> {
-    let base = std::env::var_os("ONNXC_DATA").map_or_else(|| root().join("target/onnx-data"), PathBuf::from);
+    let base = base();
     let folder = base.join(release);
     if folder.join(".complete").is_file() {
         return Ok(folder);
@@ -33,7 +43,7 @@ pub fn cases(release: &str) -> Result<PathBuf, String> {
         std::fs::write(folder.join(".complete"), "").map_err(|e| e.to_string())?;
         return Ok(folder);
     }
-    let python = environment(&base.join(format!("venv-{release}")), release)?;
+    let python = python(release)?;
     eprintln!("making the test cases of onnx {release} (half a minute)");
     let script = base.join("generate.py");
     std::fs::write(&script, GENERATOR).map_err(|e| e.to_string())?;

@@ -1,6 +1,6 @@
 """Writes tests/conformance/operators.txt: of each operator its versions and the types that it compiles with.
 
-    ONNXC=target/debug/onnxc python xtask/src/operators.py CASES > tests/conformance/operators.txt
+    cargo xtask support --probe            (which calls: ONNXC=target/debug/onnxc python xtask/src/operators.py CASES)
 
 CASES are the official cases of the pinned release, which this Python has to have installed. A type is tried by giving it, in place of its own, to
 the inputs and outputs of a case that the schema names together with the operator's first one; the compiler then has to find kernels, with the
@@ -22,7 +22,7 @@ SHORT = {
     "complex128": "c128", "string": "string", "bool": "bool",
 }
 SHORT |= {f"int{n}": f"i{n}" for n in (2, 4, 8, 16, 32, 64)} | {f"uint{n}": f"u{n}" for n in (2, 4, 8, 16, 32, 64)}
-TRIED = 6
+TRIED = 24
 
 
 def element(name):
@@ -79,9 +79,9 @@ def compiles(model):
 
 
 def types(schema_at, cases):
-    """The types that the operator's first parameter may have, as far as the compiler takes them."""
+    """The types that the operator's first parameter may have, those that the compiler takes and those that it does not, by TRIED cases."""
     found = {}
-    for model in cases[:TRIED]:
+    for model in cases[:: -(-len(cases) // TRIED) or 1]:
         version = next((o.version for o in model.opset_import if (o.domain or "") == model.graph.node[0].domain), 1)
         schema = schema_at[max(v for v in schema_at if v <= version)]
         variable = (schema.inputs or schema.outputs)[0].type_str
@@ -98,6 +98,8 @@ def main():
     schemas, cases = history(), single_node_cases(f"{sys.argv[1]}/node")
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         tried = {key: pool.submit(types, schema_at, cases[key]) for key, schema_at in schemas.items() if key in cases}
+    columns = "domain, name, versions (d: deprecated since), types that it compiles with, types that it does not"
+    print(f"# Operators of onnx {onnx.__version__}: {columns}. Written by xtask/src/operators.py.")
     for (domain, name), schema_at in sorted(schemas.items()):
         versions = ",".join(f"{v}{'d' if schema_at[v].deprecated else ''}" for v in sorted(schema_at))
         have, lack = tried[domain, name].result() if (domain, name) in tried else ([], [])

@@ -2,7 +2,8 @@
 
 use crate::data;
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::ExitCode;
+use std::path::Path;
+use std::process::{Command, ExitCode};
 
 /// Write SUPPORTED.md from the table of operators; with --check, only say whether it is up to date
 #[derive(clap::Args)]
@@ -10,24 +11,48 @@ pub struct Support {
     /// Fail if the file differs
     #[arg(long)]
     check: bool,
+    /// Try first with which types each operator compiles (minutes), and write tests/conformance/operators.txt; with --check, compare it
+    #[arg(long)]
+    probe: bool,
+}
+
+/// Whether a file has this text; it gets it unless it is only checked.
+fn settle(path: &Path, text: &str, check: bool) -> Result<bool, String> {
+    if !check {
+        return std::fs::write(path, text).map(|()| true).map_err(|e| format!("{}: {e}", path.display()));
+    }
+    let same = std::fs::read_to_string(path).is_ok_and(|old| old == text);
+    if !same {
+        eprintln!("{} is out of date: run `cargo xtask support`, and with --probe if types have changed", path.display());
+    }
+    Ok(same)
+}
+
+/// What operators.txt should say, from the standard's schemas and the compiler.
+fn probed() -> Result<String, String> {
+    let (cases, python) = (data::cases(data::RELEASE)?, data::python(data::RELEASE)?);
+    data::run(Command::new("cargo").args(["build", "--quiet", "--package", "onnxc", "--bin", "onnxc"]).current_dir(data::root()))?;
+    let mut script = Command::new(python);
+    script.arg("-W").arg("ignore").arg(data::root().join("xtask/src/operators.py")).arg(cases);
+    script.env("ONNXC", data::root().join("target/debug/onnxc"));
+    let output = script.output().map_err(|e| format!("operators.py: {e}"))?;
+    if !output.status.success() {
+        return Err(format!("operators.py failed: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    String::from_utf8(output.stdout).map_err(|e| format!("operators.py: {e}"))
 }
 
 impl Support {
     /// Runs the task.
     pub fn run(&self) -> Result<ExitCode, String> {
-        let path = data::root().join("SUPPORTED.md");
-        let known = data::root().join("tests/conformance/operators.txt");
-        let known = std::fs::read_to_string(&known).map_err(|e| format!("{}: {e}", known.display()))?;
-        let text = page(&known)?;
-        if self.check {
-            let same = std::fs::read_to_string(&path).is_ok_and(|old| old == text);
-            if !same {
-                eprintln!("{} is out of date: run `cargo xtask support`", path.display());
-            }
-            return Ok(if same { ExitCode::SUCCESS } else { ExitCode::from(1) });
+        let operators = data::root().join("tests/conformance/operators.txt");
+        let mut fresh = true;
+        if self.probe {
+            fresh = settle(&operators, &probed()?, self.check)?;
         }
-        std::fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
-        Ok(ExitCode::SUCCESS)
+        let known = std::fs::read_to_string(&operators).map_err(|e| format!("{}: {e}", operators.display()))?;
+        fresh &= settle(&data::root().join("SUPPORTED.md"), &page(&known)?, self.check)?;
+        Ok(if fresh { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 }
 

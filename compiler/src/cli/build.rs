@@ -3,7 +3,7 @@
 use super::CompileArgs;
 use super::generate::{dump, generate};
 use super::style::Spinner;
-use onnxc::emit::{BlobPath, EmitOptions, Weights};
+use onnxc::emit::{BlobPath, Embed, EmitOptions};
 use onnxc::write::write_if_changed;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,9 +22,9 @@ pub struct Build {
     /// Instead of writing a file, print what leaves a room of the compiler: import, the name of a pass, passes, lower, memory, emit
     #[arg(long, value_name = "ROOM")]
     dump: Option<String>,
-    /// How the constants get into the binary: embed (by the assembler: fast, one unsafe block) or bytes (by include_bytes!)
-    #[arg(long, default_value = "embed")]
-    weights: Weights,
+    /// How the constants get into the binary: incbin (by the assembler: fast, one unsafe block) or bytes (by include_bytes!)
+    #[arg(long, default_value = "incbin")]
+    embed: Embed,
     /// The path of the runtime crate in the generated code
     #[arg(long, default_value = "::onnxc_runtime")]
     runtime_path: String,
@@ -44,13 +44,8 @@ impl Build {
         }
         let output = self.output.as_deref().ok_or("the option --output is missing")?;
         let blob = blob_path(output)?;
-        let options = EmitOptions {
-            runtime_path: self.runtime_path.clone(),
-            weights: self.weights,
-            blob,
-            no_std: self.no_std,
-            ..EmitOptions::default()
-        };
+        let options =
+            EmitOptions { runtime_path: self.runtime_path.clone(), embed: self.embed, blob, no_std: self.no_std, ..EmitOptions::default() };
         let spinner = Spinner::new("onnxc compiles the model");
         let generated = generate(&self.model, &self.compile, options);
         drop(spinner);

@@ -104,7 +104,7 @@ impl Inspect {
         for (_, node) in graph.nodes.iter().filter(|(_, n)| n.origin.operator.contains(", ") && n.op.name() != "Transpose") {
             *fused.entry(node.origin.operator.to_string()).or_default() += 1;
         }
-        let program = lower::lower(&graph, &producer).map_err(|e| Report::from(e).to_string())?;
+        let program = lower::lower(&graph, &producer, options.weights).map_err(|e| Report::from(e).to_string())?;
         let placement = memory::place(&program);
         let weight_bytes = emit(&program, &placement, &EmitOptions::default()).weight_bytes;
         let symbols = symbols.into_iter().collect();
@@ -129,12 +129,14 @@ fn trees(program: &Program) -> Vec<String> {
             "trees::general" => return Some("node by node, by the definition".to_owned()),
             "trees::walk" => "node by node",
             "trees::bits" => "bit sets of leaves",
+            "trees::outcomes" => "all tests of a tree at once",
             "trees::sums" => "from the leaves up, 64 rows at a time",
             "trees::descend" => "16 descents at a time",
             _ => return None,
         };
-        let [.., least, below] = &call.args[..] else { return None };
-        let rows = match (value(least)?, value(below)?) {
+        let Some(Arg::Struct("trees::Share", share)) = call.args.last() else { return None };
+        let of = |name: &str| share.iter().find(|(field, _)| *field == name).and_then(|(_, arg)| value(arg));
+        let rows = match (of("least")?, of("below")?) {
             (0, 0) => String::new(),
             (0, below) => format!(" (fewer than {below} rows)"),
             (least, _) => format!(" ({least} rows and more)"),

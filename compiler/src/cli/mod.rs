@@ -13,7 +13,7 @@ mod verify;
 
 use clap::{Args, Parser, Subcommand};
 use onnxc::Options;
-use onnxc::options::CustomOp;
+use onnxc::options::{CustomOp, WeightType};
 use std::process::ExitCode;
 
 /// Ahead-of-time compiler from ONNX to native Rust.
@@ -61,6 +61,9 @@ pub struct CompileArgs {
     /// Sum convolutions as the definition says, never with fewer multiplications (Winograd): slower, and closer to other runtimes
     #[arg(long)]
     exact_conv: bool,
+    /// What the weights of products and convolutions are stored as: f32, or f16 or bf16 in half the room (computed with as f32)
+    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    weights: WeightType,
     /// A function of yours that computes an operator: my.domain:Foo=crate::path::foo, perhaps with ,crate::path::foo_shape after it
     #[arg(long = "custom-op", value_name = "DOMAIN:NAME=PATH")]
     custom_ops: Vec<CustomOp>,
@@ -74,6 +77,7 @@ impl CompileArgs {
             input_shapes: self.input_shapes.clone(),
             states: self.states.clone(),
             exact_conv: self.exact_conv,
+            weights: self.weights,
             custom_ops: self.custom_ops.clone(),
         }
     }

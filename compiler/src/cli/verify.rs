@@ -7,6 +7,7 @@ use onnxc::harness::compare::Rule;
 use onnxc::harness::modes::Mode;
 use onnxc::harness::summary::{self, State};
 use onnxc::harness::verify::{Settings, verify};
+use onnxc::options::WeightType;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -23,6 +24,9 @@ pub struct Verify {
     /// static: each data set's shapes are compiled in; dynamic: symbolic dims stay symbolic; constant: inputs are compiled in
     #[arg(long, default_value = "static", value_parser = mode)]
     mode: Mode,
+    /// What weights are stored as: f32, f16 or bf16. The error is printed in any case; narrow weights are judged by 1e-2 of an output's peak
+    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    weights: WeightType,
     /// Only models whose name contains this (several, separated by commas)
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
@@ -75,7 +79,8 @@ impl Verify {
 
     fn cases(&self) -> Result<Vec<Case>, String> {
         let rule = match (self.rtol, self.atol) {
-            (None, None) => Rule::MODELS,
+            (None, None) if self.weights == WeightType::F32 => Rule::MODELS,
+            (None, None) => Rule::NARROW,
             (rtol, atol) => Rule::Elementwise { rtol: rtol.unwrap_or(0.0), atol: atol.unwrap_or(0.0) },
         };
         let mut cases = Vec::new();
@@ -103,6 +108,7 @@ impl Verify {
         Ok(Settings {
             mode,
             open: false,
+            weights: self.weights,
             interpret,
             dir,
             target: base.join("target"),

@@ -26,7 +26,7 @@ use crate::memory::Placement;
 use crate::program::formula::Formula;
 use crate::program::{Action, Program, Step};
 use names::Scope;
-pub use options::{BlobPath, EmitOptions, Weights};
+pub use options::{BlobPath, Embed, EmitOptions};
 use ports::InputPort;
 use proc_macro2::TokenStream;
 use quote::quote;

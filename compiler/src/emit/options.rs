@@ -5,8 +5,8 @@
 pub struct EmitOptions {
     /// The path of the runtime crate in the generated code.
     pub runtime_path: String,
-    /// How the constants travel.
-    pub weights: Weights,
+    /// How the constants get into the binary.
+    pub embed: Embed,
     /// How the source names the file of constants.
     pub blob: BlobPath,
     /// Leave out what needs an allocator: `Model::new` and `Session`. Only for models of static shapes.
@@ -21,7 +21,7 @@ impl Default for EmitOptions {
     fn default() -> Self {
         Self {
             runtime_path: "::onnxc_runtime".to_owned(),
-            weights: Weights::Embed,
+            embed: Embed::Incbin,
             blob: BlobPath::Beside("model.weights".to_owned()),
             no_std: false,
             model_hash: String::new(),
@@ -30,25 +30,25 @@ impl Default for EmitOptions {
     }
 }
 
-/// How the constants travel with the program.
+/// How the constants get into the binary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Weights {
-    /// In the binary, by the assembler's `.incbin` where the path allows it: an order of magnitude faster to build than [`Weights::Bytes`],
+pub enum Embed {
+    /// By the assembler's `.incbin` where the path allows it: an order of magnitude faster to build than [`Embed::Bytes`],
     /// at the price of one `unsafe extern` block.
     #[default]
-    Embed,
-    /// In the binary, by `include_bytes!`: for crates that forbid unsafe code, and for targets whose assembler has no `.incbin`.
+    Incbin,
+    /// By `include_bytes!`: for crates that forbid unsafe code, and for targets whose assembler has no `.incbin`.
     Bytes,
 }
 
-impl std::str::FromStr for Weights {
+impl std::str::FromStr for Embed {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
-            "embed" => Ok(Self::Embed),
+            "incbin" => Ok(Self::Incbin),
             "bytes" => Ok(Self::Bytes),
-            _ => Err(format!("`{text}` is no way to ship weights: there are `embed` and `bytes`")),
+            _ => Err(format!("`{text}` is no way to embed constants: there are `incbin` and `bytes`")),
         }
     }
 }

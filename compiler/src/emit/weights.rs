@@ -1,6 +1,6 @@
 //! Constants: small ones as literals, the others in one little-endian blob, 64-byte aligned entries in the order of first use.
 
-use super::options::{BlobPath, Weights};
+use super::options::{BlobPath, Embed};
 use super::{Emitter, literal, names};
 use crate::ir::tensor::{Data, Tensor};
 use crate::program::WeightId;
@@ -112,7 +112,7 @@ impl Emitter<'_> {
         let runtime = &self.runtime;
         let symbol = format!("onnxc_{hash}");
         let item = match base.map(|base| format_ident!("{base}")) {
-            Some(base) if self.options.weights == Weights::Embed => quote!(#runtime::embed_weights!(#symbol, #base #path, #len);),
+            Some(base) if self.options.embed == Embed::Incbin => quote!(#runtime::embed_weights!(#symbol, #base #path, #len);),
             Some(base) => quote!(#runtime::include_weights!(#base #path, #len);),
             None => quote! {
                 /// All constants that are not literals.

@@ -4,10 +4,12 @@
 //! [`gradients`] extends it. The nodes are walked last to first; each one's [rule](rules) turns the derivative by its outputs (their
 //! *adjoints*) into that by its inputs, as more nodes of the same graph. What that leaves unused or computed twice is the passes' business.
 
+mod control;
 mod elementwise;
 mod linear;
 mod movement;
 mod norms;
+mod resize;
 mod rules;
 mod windows;
 
@@ -30,21 +32,14 @@ use std::collections::{HashMap, HashSet};
 pub fn gradients(forward: &Graph, count: usize) -> Result<Graph, NodeError> {
     let inputs: Vec<ValueId> = forward.inputs.iter().copied().take(count).collect();
     let start = Origin { node: forward.name.as_str().into(), operator: "Gradient".into() };
-    let at = |origin: &Origin, error| NodeError { origin: origin.clone(), inputs: Vec::new(), error };
     let [(_, y)] = forward.outputs[..] else { return Err(at(&start, OpError::invalid("a function of one result is differentiated"))) };
-    let mut tape = Tape { graph: forward.clone(), origin: start.clone(), depends: dependent(forward, &inputs), adjoints: HashMap::new() };
+    let mut tape = Tape::over(forward, &inputs);
     tape.seed(y).map_err(|e| at(&start, e))?;
-    for index in (0..forward.nodes.len()).rev() {
-        let node = &forward.nodes[Id::new(index)];
-        tape.origin = Origin { node: node.origin.node.clone(), operator: format!("Gradient of {}", node.origin.operator).into() };
-        tape.step(node).map_err(|e| at(&node.origin, e))?;
-    }
-    let mut outputs = Vec::new();
-    for &x in &inputs {
-        let name = format!("d{}", forward.values[x].name);
-        outputs.push((name, tape.adjoint_or_zeros(x).map_err(|e| at(&start, e))?));
-    }
-    Ok(Graph { outputs, ..tape.graph })
+    tape.walk(forward, &inputs, &start)
+}
+
+fn at(origin: &Origin, error: OpError) -> NodeError {
+    NodeError { origin: origin.clone(), inputs: Vec::new(), error }
 }
 
 /// The values that the inputs have a differentiable influence on: through tensors of floats.
@@ -71,6 +66,37 @@ struct Tape {
 }
 
 impl Tape {
+    /// One to differentiate a graph by these values, without a seed.
+    fn over(forward: &Graph, inputs: &[ValueId]) -> Self {
+        let origin = Origin { node: forward.name.as_str().into(), operator: "Gradient".into() };
+        Self { graph: forward.clone(), origin, depends: dependent(forward, inputs), adjoints: HashMap::new() }
+    }
+
+    /// The graph whose outputs are the adjoints of `inputs`, from those that are known of later values.
+    fn walk(mut self, forward: &Graph, inputs: &[ValueId], start: &Origin) -> Result<Graph, NodeError> {
+        for index in (0..forward.nodes.len()).rev() {
+            let node = &forward.nodes[Id::new(index)];
+            self.origin = Origin { node: node.origin.node.clone(), operator: format!("Gradient of {}", node.origin.operator).into() };
+            self.step(node).map_err(|e| at(&node.origin, e))?;
+        }
+        let mut outputs = Vec::new();
+        for &x in inputs {
+            let name = format!("d{}", forward.values[x].name);
+            outputs.push((name, self.adjoint_or_zeros(x).map_err(|e| at(start, e))?));
+        }
+        Ok(Graph { outputs, ..self.graph })
+    }
+
+    /// Adds to the adjoint of a value.
+    fn collect(&mut self, x: ValueId, dx: ValueId) -> Result<(), OpError> {
+        let sum = match self.adjoints.get(&x) {
+            Some(&former) => self.pair(BinaryFn::Add, former, dx)?,
+            None => dx,
+        };
+        self.adjoints.insert(x, sum);
+        Ok(())
+    }
+
     /// The derivative of the result by itself.
     fn seed(&mut self, y: ValueId) -> Result<(), OpError> {
         if !self.graph.fact(y).dtype().is_some_and(DType::is_float) {
@@ -91,11 +117,7 @@ impl Tape {
         let dx = rules::apply(self, node, &dy)?;
         for (i, dx) in dx.into_iter().enumerate() {
             if let (Some(x), Some(dx), true) = (node.inputs.get(i).copied().flatten(), dx, self.needs(node, i)) {
-                let sum = match self.adjoints.get(&x) {
-                    Some(&former) => self.pair(BinaryFn::Add, former, dx)?,
-                    None => dx,
-                };
-                self.adjoints.insert(x, sum);
+                self.collect(x, dx)?;
             }
         }
         Ok(())

@@ -11,8 +11,8 @@ use crate::ops::shape::reshape::Reshape;
 use crate::ops::shape::shape_of::Shape;
 use crate::ops::shape::transpose::Transpose;
 use crate::ops::slice::concat::Concat;
-use crate::ops::slice::gather::GatherElements;
-use crate::ops::slice::scatter::{Reduction, ScatterElements};
+use crate::ops::slice::gather::{GatherElements, GatherNd};
+use crate::ops::slice::scatter::{Reduction, ScatterElements, ScatterNd};
 use crate::ops::slice::slice::Slice;
 use crate::ops::slice::split::Split;
 use crate::ops::{Op, OpError};
@@ -49,9 +49,26 @@ pub fn chosen(tape: &mut Tape, axis: usize, node: &Node, dy: ValueId) -> Result<
 
 /// Elements that are replaced or added to: what is added passes on, what is replaced does not.
 pub fn scattered(tape: &mut Tape, op: &ScatterElements, node: &Node, dy: ValueId) -> Result<Adjoints, OpError> {
+    scattered_by(tape, op, op.reduction, GatherElements { axis: op.axis }, node, dy)
+}
+
+/// The same of slices that indices of several axes name.
+pub fn scattered_nd(tape: &mut Tape, op: &ScatterNd, node: &Node, dy: ValueId) -> Result<Adjoints, OpError> {
+    scattered_by(tape, op, op.reduction, GatherNd { batch: 0 }, node, dy)
+}
+
+/// Either of them; `gather` takes what `op` puts.
+fn scattered_by(
+    tape: &mut Tape,
+    op: &(impl Into<Op> + Clone),
+    reduction: Reduction,
+    gather: impl Into<Op>,
+    node: &Node,
+    dy: ValueId,
+) -> Result<Adjoints, OpError> {
     let [_, Some(places), Some(updates)] = node.inputs[..] else { return Err(missing(node)) };
-    let taken = tape.add(GatherElements { axis: op.axis }, &[dy, places])?;
-    let kept = match op.reduction {
+    let taken = tape.add(gather, &[dy, places])?;
+    let kept = match reduction {
         Reduction::Add => dy,
         Reduction::None => {
             let zeros = tape.zeros_like(updates)?;
@@ -76,7 +93,11 @@ pub fn moved(tape: &mut Tape, node: &Node, dy: &[Option<ValueId>]) -> Result<Adj
     if let (Op::Pad(_), Some(constant @ Some(_))) = (&node.op, inputs.get_mut(2)) {
         *constant = Some(zero);
     }
-    let places = tape.add_n(node.op.clone(), &inputs)?;
+    let op = match &node.op {
+        Op::Resize(op) => op.without_extrapolation().into(),
+        op => op.clone(),
+    };
+    let places = tape.add_n(op, &inputs)?;
     let length = tape.add(Reshape::Unsqueeze { axes: vec![0] }, &[end])?;
     let nothing = tape.scalar(x, 0.0)?;
     let mut sums = tape.add(Expand, &[nothing, length])?;

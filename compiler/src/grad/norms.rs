@@ -2,7 +2,7 @@
 
 use super::Tape;
 use super::rules::{Adjoints, missing};
-use super::windows::{by_channel, channel_sums};
+use super::windows::{by_channel, channel_sums, over_channels};
 use crate::ir::{Node, Tensor, ValueId};
 use crate::ops::OpError;
 use crate::ops::elementwise::binary::BinaryFn as B;
@@ -142,4 +142,23 @@ pub fn power(tape: &mut Tape, op: &LpNorm, node: &Node, dy: ValueId) -> Result<A
     let common = tape.mul(slope, total)?;
     let rest = tape.pair(B::Sub, dy, common)?;
     Ok(vec![Some(tape.pair(B::Div, rest, norm)?)])
+}
+
+/// `y = x d^-beta` with `d` from a sum of squares over channels: `dx = dy d^-beta - 2 alpha beta / size · x · Σ dy y / d`, where the sum is over the
+/// channels that have this one in theirs.
+pub fn local(tape: &mut Tape, op: &LpNorm, node: &Node, dy: ValueId) -> Result<Adjoints, OpError> {
+    let (Some(x), &LpNorm::Local { axis: 1, size, alpha, beta, bias }) = (node.inputs[0], op) else { return Err(missing(node)) };
+    let (before, after, share) = ((size - 1) / 2, size / 2, f64::from(alpha) / size as f64);
+    let square = tape.mul(x, x)?;
+    let total = over_channels(tape, square, before, after)?;
+    let below = tape.affine(total, share, f64::from(bias))?;
+    let power = tape.scalar(x, -f64::from(beta))?;
+    let factor = tape.pair(B::Pow, below, power)?;
+    let own = tape.mul(dy, factor)?;
+    let others = tape.mul(dy, node.outputs[0])?;
+    let others = tape.pair(B::Div, others, below)?;
+    let others = over_channels(tape, others, after, before)?;
+    let others = tape.mul(x, others)?;
+    let others = tape.affine(others, 2.0 * share * f64::from(beta), 0.0)?;
+    Ok(vec![Some(tape.pair(B::Sub, own, others)?)])
 }

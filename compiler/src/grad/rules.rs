@@ -1,7 +1,8 @@
 //! The table of rules: for each core operator that has a derivative, how the adjoints of its outputs give those of its inputs.
 
-use super::{Tape, elementwise, linear, movement, norms, windows};
+use super::{Tape, control, elementwise, linear, movement, norms, resize, windows};
 use crate::ir::{Node, ValueId};
+use crate::ops::nn::lp_norm::LpNorm;
 use crate::ops::shape::reshape::Reshape;
 use crate::ops::{Op, OpError};
 
@@ -28,13 +29,17 @@ pub fn apply(tape: &mut Tape, node: &Node, dy: &[Option<ValueId>]) -> Result<Adj
         Op::LayerNorm(op) if only_first(dy) => norms::layer(tape, op, node, first),
         Op::BatchNorm(op) if only_first(dy) => norms::batch(tape, op, node, first),
         Op::GroupNorm(op) => norms::group(tape, op, node, first),
-        Op::LpNorm(op) => norms::power(tape, op, node, first),
+        Op::LpNorm(op @ LpNorm::Lp { .. }) => norms::power(tape, op, node, first),
+        Op::LpNorm(op @ LpNorm::Local { .. }) => norms::local(tape, op, node, first),
         Op::Conv(op) => windows::conv(tape, op, node, first),
         Op::ConvTranspose(op) => windows::conv_transpose(tape, op, node, first),
         Op::Pool(op) => one(windows::pool(tape, op, node, x, first)),
+        Op::If(op) => control::branches(tape, op, node, dy),
+        Op::Resize(op) if !op.moves() => resize::interpolated(tape, op, node, first),
         Op::CumSum(op) => movement::running(tape, op, node, first),
         Op::TopK(op) => movement::chosen(tape, op.axis, node, first),
         Op::ScatterElements(op) => movement::scattered(tape, op, node, first),
+        Op::ScatterNd(op) => movement::scattered_nd(tape, op, node, first),
         Op::Reshape(Reshape::To { .. } | Reshape::Flatten { .. } | Reshape::Squeeze { .. } | Reshape::Unsqueeze { .. }) => {
             one(tape.reshape_like(first, x))
         }
@@ -55,6 +60,7 @@ pub fn apply(tape: &mut Tape, node: &Node, dy: &[Option<ValueId>]) -> Result<Adj
         | Op::Blocks(_)
         | Op::CenterCropPad(_)
         | Op::Diagonal(_)
+        | Op::Resize(_)
         | Op::ReverseSequence(_) => movement::moved(tape, node, dy),
         _ => Err(missing(node)),
     }

@@ -16,6 +16,7 @@ use crate::ops::shape::transpose::Transpose;
 use crate::ops::slice::concat::Concat;
 use crate::ops::slice::scatter::ScatterElements;
 use crate::ops::slice::slice::Slice;
+use crate::program::formula::Unary as F;
 
 /// `y = conv(x, w) + bias`: `dx` is the transposed convolution of `dy`, `dw` the convolution of `x` with `dy`.
 pub fn conv(tape: &mut Tape, op: &Conv, node: &Node, dy: ValueId) -> Result<Adjoints, OpError> {
@@ -59,25 +60,81 @@ pub fn pool(tape: &mut Tape, op: &Pool, node: &Node, x: ValueId, dy: ValueId) ->
             tape.reshape_like(sums, x)
         }
         Kind::Average { count_include_pad } if !op.channels_last && !op.window.ceil => {
-            // Each channel of each sample is an image of one channel, the window has ones.
-            let (images, shares) = (as_images(tape, x)?, as_images(tape, dy)?);
-            let one = tape.scalar(x, 1.0)?;
-            let shape: Vec<i64> = [1, 1].iter().chain(&op.window.kernel).copied().collect();
-            let shape = tape.constant(Tensor::vector(&shape));
-            let ones = tape.add(Expand, &[one, shape])?;
-            let window = explicit(tape, &op.window, images, ones)?;
+            let all = Taps::of(tape, op, x)?;
+            let shares = as_images(tape, dy)?;
             let counts = if count_include_pad {
                 tape.scalar(x, op.window.kernel.iter().product::<i64>() as f64)?
             } else {
-                let all = tape.expand_like(one, images)?;
-                tape.add(plain(window.clone(), 1), &[all, ones])?
+                let one = tape.scalar(x, 1.0)?;
+                let each = tape.expand_like(one, all.images)?;
+                tape.add(plain(all.window.clone(), 1), &[each, all.ones])?
             };
             let shares = tape.pair(B::Div, shares, counts)?;
-            let dx = spread(tape, &window, 1, shares, ones, images)?;
+            let dx = all.spread(tape, shares)?;
             tape.reshape_like(dx, x)
+        }
+        // `dx = sign(x) |x|^(p - 1) Σ dy y^(1 - p)` over the windows of an element.
+        Kind::Lp { p } if !op.channels_last && !op.window.ceil => {
+            let all = Taps::of(tape, op, x)?;
+            let (y, zero) = (node.outputs[0], tape.scalar(x, 0.0)?);
+            let exponent = tape.scalar(x, 1.0 - p as f64)?;
+            let share = tape.pair(B::Pow, y, exponent)?;
+            let share = tape.mul(dy, share)?;
+            let some = tape.pair(B::Greater, y, zero)?;
+            let share = tape.masked(some, share)?;
+            let share = as_images(tape, share)?;
+            let sums = all.spread(tape, share)?;
+            let sums = tape.reshape_like(sums, x)?;
+            let (sign, size) = (tape.unary(F::Sign, x)?, tape.unary(F::Abs, x)?);
+            let exponent = tape.scalar(x, p as f64 - 1.0)?;
+            let slope = tape.pair(B::Pow, size, exponent)?;
+            let slope = tape.mul(sign, slope)?;
+            tape.mul(slope, sums)
         }
         _ => Err(missing(node)),
     }
+}
+
+/// Windows in which all taps are alike: each channel of each sample as an image of one channel, and a window of ones.
+struct Taps {
+    images: ValueId,
+    ones: ValueId,
+    window: Window,
+}
+
+impl Taps {
+    fn of(tape: &mut Tape, op: &Pool, x: ValueId) -> Result<Self, OpError> {
+        let images = as_images(tape, x)?;
+        let one = tape.scalar(x, 1.0)?;
+        let shape: Vec<i64> = [1, 1].iter().chain(&op.window.kernel).copied().collect();
+        let shape = tape.constant(Tensor::vector(&shape));
+        let ones = tape.add(Expand, &[one, shape])?;
+        let window = explicit(tape, &op.window, images, ones)?;
+        Ok(Self { images, ones, window })
+    }
+
+    /// What each image gets of what its windows have.
+    fn spread(&self, tape: &mut Tape, shares: ValueId) -> Result<ValueId, OpError> {
+        spread(tape, &self.window, 1, shares, self.ones, self.images)
+    }
+}
+
+/// Sums over channels: each one's own, that many before it and that many after it.
+pub fn over_channels(tape: &mut Tape, x: ValueId, before: i64, after: i64) -> Result<ValueId, OpError> {
+    let images = tape.add(Reshape::Unsqueeze { axes: vec![1] }, &[x])?;
+    let flat = tape.constant(Tensor::vector(&[0i64, 0, 0, -1]));
+    let images = tape.add(Reshape::To { allow_zero: false }, &[images, flat])?;
+    let (one, shape) = (tape.scalar(x, 1.0)?, tape.constant(Tensor::vector(&[1, 1, before + 1 + after, 1])));
+    let ones = tape.add(Expand, &[one, shape])?;
+    let window = Window {
+        kernel: vec![before + 1 + after, 1],
+        stride: vec![1, 1],
+        dilation: vec![1, 1],
+        padding: Padding::Explicit(vec![before, 0, after, 0]),
+        ceil: false,
+    };
+    let sums = tape.add(plain(window, 1), &[images, ones])?;
+    tape.reshape_like(sums, x)
 }
 
 fn plain(window: Window, group: i64) -> Conv {

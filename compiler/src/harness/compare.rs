@@ -31,6 +31,8 @@ impl Rule {
     pub const OFFICIAL: Self = Self::Elementwise { rtol: 1e-3, atol: 1e-7 };
     /// The rule of model folders.
     pub const MODELS: Self = Self::Peak { tolerance: 1e-4 };
+    /// The rule of model folders where weights are stored in 16 bits.
+    pub const NARROW: Self = Self::Peak { tolerance: 1e-2 };
 }
 
 /// The largest error of a comparison, as a share of what is tolerated and as a number.

@@ -5,6 +5,7 @@ use super::tensors::to_tensor;
 use crate::ir::{DType, Tensor};
 use crate::ops::OpError;
 use crate::program::Attribute;
+use bytes::Bytes;
 use onnxc_proto::{AttributeProto, AttributeType, GraphProto, TypeProto};
 
 impl<'a> Parse<'a> {
@@ -52,6 +53,16 @@ impl<'a> Parse<'a> {
     /// A list of integers, if given.
     pub fn ints(&self, name: &str) -> Result<Option<Vec<i64>>, OpError> {
         Ok(self.attribute(name, AttributeType::Ints)?.map(|a| a.ints.clone()))
+    }
+
+    /// A list of integers where it lies in the model, for lists that may be very long; none if it is not given.
+    pub fn int_list(&self, name: &str) -> Result<&'a [i64], OpError> {
+        Ok(self.attribute(name, AttributeType::Ints)?.map_or(&[], |a| &a.ints))
+    }
+
+    /// A list of strings where it lies in the model, as bytes; none if it is not given.
+    pub fn byte_strings(&self, name: &str) -> Result<&'a [Bytes], OpError> {
+        Ok(self.attribute(name, AttributeType::Strings)?.map_or(&[], |a| &a.strings))
     }
 
     /// A list of floats, if given.

@@ -6,6 +6,7 @@ use crate::ir::dim::{Dim, Dims, Symbol};
 use crate::ir::fact::Type;
 use crate::ir::graph::{Def, Graph, NodeError, ValueId};
 use crate::ir::tensor::Tensor;
+use crate::options::WeightType;
 use crate::program::{Action, Arg, Buffer, BufferId, Call, Check, Condition, Port, Program, Step, Storage, View, Weight};
 use onnxc_runtime::element::DType;
 use std::collections::HashSet;
@@ -35,6 +36,8 @@ pub struct Builder {
     pub dims: Dims,
     buffers: Arena<Buffer>,
     weights: Arena<Weight>,
+    /// What packed weights are stored as.
+    pub weight_type: WeightType,
     /// The steps of the block that is being lowered.
     pub steps: Vec<Step>,
     checks: Vec<Check>,
@@ -43,11 +46,12 @@ pub struct Builder {
 
 impl Builder {
     /// An empty program.
-    pub fn new(dims: &Dims) -> Self {
+    pub fn new(dims: &Dims, weight_type: WeightType) -> Self {
         Self {
             dims: dims.clone(),
             buffers: Arena::default(),
             weights: Arena::default(),
+            weight_type,
             steps: Vec::new(),
             checks: Vec::new(),
             bound: HashSet::new(),

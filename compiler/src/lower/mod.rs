@@ -12,14 +12,16 @@ use crate::ir::fact::{Fact, Type};
 use crate::ir::graph::{Def, Graph, Node, NodeError, ValueId};
 use crate::ir::tensor::Tensor;
 use crate::ops::OpError;
+use crate::options::WeightType;
 use crate::program::formula::Formula;
 use crate::program::kernel::Kernel;
 use crate::program::{Action, Arg, BufferId, Call, Condition, Fused, Port, PortType, Program, Step, Storage, View};
 use onnxc_runtime::element::DType;
+use onnxc_runtime::float::{BF16, F16};
 
-/// A whole graph as a program.
-pub fn lower(graph: &Graph, producer: &str) -> Result<Program, NodeError> {
-    let mut builder = Builder::new(&graph.dims);
+/// A whole graph as a program; `weights`: what the packed ones are stored as.
+pub fn lower(graph: &Graph, producer: &str, weights: WeightType) -> Result<Program, NodeError> {
+    let mut builder = Builder::new(&graph.dims, weights);
     let params: Vec<Place> = graph.inputs.iter().enumerate().map(|(i, &v)| builder.input(i, graph, v)).collect();
     let inputs = graph.inputs.iter().zip(&params).map(|(&v, place)| port(graph, &graph.values[v].name, v, place)).collect();
     let places = builder.graph(graph, &params, true)?;
@@ -241,6 +243,27 @@ impl<'a> Lower<'a> {
         let shape = tensor.shape.iter().map(|&d| dims.int(d as i64)).collect();
         let dtype = tensor.dtype;
         Operand { dtype, shape, view: self.builder.weight(name, tensor) }
+    }
+
+    /// Whether weights are stored in fewer bits than they are computed with.
+    pub fn narrows(&self) -> bool {
+        self.builder.weight_type != WeightType::F32
+    }
+
+    /// Weights that the kernel widens when it uses them ([`Stored`](onnxc_runtime::kernels::gemm::Stored)), stored as the user wishes;
+    /// those that would become infinite stay f32.
+    pub fn stored_weight(&mut self, name: &str, elements: &[f32]) -> Operand {
+        let f16 = |x: &f32| F16::from_f32(*x);
+        let tensor = match self.builder.weight_type {
+            WeightType::F16 if elements.iter().all(|x| !x.is_finite() || f16(x).to_f32().is_finite()) => {
+                Tensor::vector(&elements.iter().map(f16).collect::<Vec<_>>())
+            }
+            WeightType::Bf16 if elements.iter().all(|x| !x.is_finite() || BF16::from_f32(*x).to_f32().is_finite()) => {
+                Tensor::vector(&elements.iter().map(|&x| BF16::from_f32(x)).collect::<Vec<_>>())
+            }
+            _ => Tensor::vector(elements),
+        };
+        self.weight(name, tensor)
     }
 
     /// A kernel call. An `Option<Kernel>` that is `None` (no version for this dtype) is an error at the node.

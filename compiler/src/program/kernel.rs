@@ -37,8 +37,8 @@ impl std::fmt::Debug for Kernel {
 }
 
 /// See the module's documentation. Dtype sets: `any` (strings too; plain types by width), `num` (ints and f32/f64 and halves), `ordered` (`num` and
-/// bool), `order` (those and strings), `quantized` (what QuantizeLinear makes), `bytes` (i8 and u8), `int`, `source` (everything but strings and complex numbers), `extended` (`float` and the 8-bit floats), `float` (f32, f64, f16, bf16),
-/// `real` (f32, f64). `Option<Kernel>`: `None` if the dtype is not in the set.
+/// bool), `linear` (those and complex numbers), `order` (those and strings), `quantized` (what QuantizeLinear makes), `bytes` (i8 and u8), `int`, `source` (everything but strings and complex numbers), `extended` (`float` and the 8-bit floats), `float` (f32, f64, f16, bf16),
+/// `real` (f32, f64), `stored` (what packed weights are stored as). `Option<Kernel>`: `None` if the dtype is not in the set.
 #[macro_export]
 macro_rules! kernel {
     ($($path:ident)::+ ($($arg:tt),*)) => {
@@ -79,12 +79,18 @@ macro_rules! kernel {
             F8E4M3FN onnxc_runtime::float::F8E4M3FN, F8E4M3FNUZ onnxc_runtime::float::F8E4M3FNUZ, F8E5M2 onnxc_runtime::float::F8E5M2,
             F8E5M2FNUZ onnxc_runtime::float::F8E5M2FNUZ, F4E2M1 onnxc_runtime::float::F4E2M1)
     };
+    (@set linear $dtype:expr, $t:ident => $body:expr) => {
+        $crate::kernel!(@rows $dtype, $t => $body; F32 f32, F64 f64, F16 onnxc_runtime::float::F16, BF16 onnxc_runtime::float::BF16,
+            I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64, Bool onnxc_runtime::element::Bool,
+            C64 onnxc_runtime::element::Complex<f32>, C128 onnxc_runtime::element::Complex<f64>)
+    };
     (@set bytes $dtype:expr, $t:ident => $body:expr) => {
         $crate::kernel!(@rows $dtype, $t => $body; I8 i8, U8 u8)
     };
     (@set order $dtype:expr, $t:ident => $body:expr) => {
         $crate::kernel!(@rows $dtype, $t => $body; F32 f32, F64 f64, F16 onnxc_runtime::float::F16, BF16 onnxc_runtime::float::BF16,
-            I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64, Bool onnxc_runtime::element::Bool, String String)
+            I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64, Bool onnxc_runtime::element::Bool, String String,
+            C64 onnxc_runtime::element::Complex<f32>, C128 onnxc_runtime::element::Complex<f64>)
     };
     (@set extended $dtype:expr, $t:ident => $body:expr) => {
         $crate::kernel!(@rows $dtype, $t => $body; F32 f32, F64 f64, F16 onnxc_runtime::float::F16, BF16 onnxc_runtime::float::BF16,
@@ -103,6 +109,9 @@ macro_rules! kernel {
     };
     (@set float $dtype:expr, $t:ident => $body:expr) => {
         $crate::kernel!(@rows $dtype, $t => $body; F32 f32, F64 f64, F16 onnxc_runtime::float::F16, BF16 onnxc_runtime::float::BF16)
+    };
+    (@set stored $dtype:expr, $t:ident => $body:expr) => {
+        $crate::kernel!(@rows $dtype, $t => $body; F32 f32, F16 onnxc_runtime::float::F16, BF16 onnxc_runtime::float::BF16)
     };
     (@set real $dtype:expr, $t:ident => $body:expr) => {
         $crate::kernel!(@rows $dtype, $t => $body; F32 f32, F64 f64)

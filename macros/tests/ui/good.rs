@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod twice {
-    onnxc_macros::include_onnx!("models/twice.onnx", dim(batch = 1), weights = bytes);
+    onnxc_macros::include_onnx!("models/twice.onnx", dim(batch = 1), embed = bytes);
 }
 
 fn main() {

@@ -1,6 +1,6 @@
-//! The little arithmetic and ordering that data movement needs: sums, products, extremes, order with NaN last.
+//! The little arithmetic and ordering that data movement needs: sums, products, extremes, weighted sums, order with NaN last.
 
-use crate::element::{Bool, Element};
+use crate::element::{Bool, Complex, Element};
 use crate::float::{BF16, F16};
 use core::cmp::Ordering;
 
@@ -172,6 +172,50 @@ impl Order for Bool {
 impl Order for alloc::string::String {
     fn order(&self, other: &Self) -> Ordering {
         self.cmp(other)
+    }
+}
+
+/// The real parts decide, then the imaginary ones (as numpy sorts).
+impl<T: Order> Order for Complex<T> {
+    fn order(&self, other: &Self) -> Ordering {
+        self.re.order(&other.re).then_with(|| self.im.order(&other.im))
+    }
+}
+
+/// What can be added and weighted: numbers, complex numbers part by part, truth values (any of them).
+pub trait Linear: Copy + Default {
+    /// `self + other`.
+    fn sum(self, other: Self) -> Self;
+    /// The sum of values with weights, computed in f64 and rounded once.
+    fn weighted(terms: impl Iterator<Item = (f64, Self)> + Clone) -> Self;
+}
+
+impl<T: Arith> Linear for T {
+    #[inline(always)]
+    fn sum(self, other: Self) -> Self {
+        self.plus(other)
+    }
+    #[inline(always)]
+    fn weighted(terms: impl Iterator<Item = (f64, Self)> + Clone) -> Self {
+        Self::from_f64(terms.map(|(w, x)| w * x.to_f64()).sum())
+    }
+}
+
+impl<T: Arith> Linear for Complex<T> {
+    fn sum(self, other: Self) -> Self {
+        Self { re: self.re.plus(other.re), im: self.im.plus(other.im) }
+    }
+    fn weighted(terms: impl Iterator<Item = (f64, Self)> + Clone) -> Self {
+        Self { re: T::weighted(terms.clone().map(|(w, x)| (w, x.re))), im: T::weighted(terms.map(|(w, x)| (w, x.im))) }
+    }
+}
+
+impl Linear for Bool {
+    fn sum(self, other: Self) -> Self {
+        (self.get() || other.get()).into()
+    }
+    fn weighted(terms: impl Iterator<Item = (f64, Self)> + Clone) -> Self {
+        (terms.map(|(w, x)| if x.get() { w } else { 0.0 }).sum::<f64>() != 0.0).into()
     }
 }
 

@@ -134,7 +134,7 @@ fn lanes<S: Simd, F: Fold>(s: S, f: F, mut v: S::F32) -> f32 {
     buffer[0]
 }
 
-/// Elements that are worth waking a thread for (about 10 µs of a simple loop).
+/// Elements that are worth another thread (about 10 µs of a simple loop).
 const GRAIN: usize = 1 << 15;
 
 /// Calls `f(first_row, rows of out, rows of x)` for all rows, on several threads if there is work for them.

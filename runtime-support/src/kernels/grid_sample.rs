@@ -1,6 +1,6 @@
-//! GridSample and AffineGrid: reading a tensor at places that another tensor says. Computed in f64, rounded once.
+//! GridSample and AffineGrid: reading a tensor at places that another tensor says. Places are f64; values are computed in f64, rounded once.
 
-use super::arith::Arith;
+use super::arith::{Arith, Linear};
 use super::fmath::{floor, round};
 use super::walk::{count, dense, promise};
 use crate::error::Fault;
@@ -133,12 +133,51 @@ impl Rules {
     }
 }
 
+/// What is sampled where: `shape` are the spatial dims of the tensor, `points` the number of places of each batch.
+struct Images<'a> {
+    grid: &'a [f64],
+    shape: &'a [usize],
+    sizes: [usize; 3],
+}
+
+impl Images<'_> {
+    /// Calls `element` with the neighbours of each place and the image, for all elements of `out`.
+    fn each<T: Clone + Default>(self, out: &mut [T], x: &[T], rules: Rules, element: impl Fn(&[Tap], &[T]) -> T) -> Result<(), Fault> {
+        let (rank, plane, [batch, channels, points]) = (self.shape.len(), count(self.shape)?, self.sizes);
+        promise((1..=AXES).contains(&rank), "grid_sample: the rank must be at most 3")?;
+        promise(
+            out.len() == count(&[batch, channels, points])? && x.len() == count(&[batch, channels, plane])?,
+            "grid_sample: lengths differ",
+        )?;
+        promise(self.grid.len() == count(&[batch, points, rank])?, "grid_sample: wrong length of the grid")?;
+        if out.is_empty() {
+            return Ok(());
+        }
+        if plane == 0 {
+            out.fill(T::default());
+            return Ok(());
+        }
+        let strides = dense(self.shape)?;
+        let mut taps = [(None, 0.0); TAPS];
+        let images = out.chunks_exact_mut(channels * points).zip(x.chunks_exact(channels * plane));
+        for ((to, from), grid) in images.zip(self.grid.chunks_exact(points * rank)) {
+            for (p, at) in grid.chunks_exact(rank).enumerate() {
+                let used = rules.place(|i| at[i], self.shape, &strides, &mut taps);
+                for (c, image) in from.chunks_exact(plane).enumerate() {
+                    to[c * points + p] = element(&taps[..used], image);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 /// `out[n, c, p]` is `x[n, c]` at the place `grid[n, p]`: coordinates from -1 to 1, last axis first. `shape` are the spatial dims of `x`, `points` the
 /// number of places of each batch. `align`: -1 and 1 are the centres of the border elements, not their edges.
-pub fn grid_sample<T: Arith>(
+pub fn grid_sample<T: Linear>(
     out: &mut [T],
     x: &[T],
-    grid: &[T],
+    grid: &[f64],
     shape: &[usize],
     batch: usize,
     channels: usize,
@@ -147,33 +186,28 @@ pub fn grid_sample<T: Arith>(
     outside: Outside,
     align: bool,
 ) -> Result<(), Fault> {
-    let (rank, plane) = (shape.len(), count(shape)?);
-    promise((1..=AXES).contains(&rank), "grid_sample: the rank must be at most 3")?;
-    promise(
-        out.len() == count(&[batch, channels, points])? && x.len() == count(&[batch, channels, plane])?,
-        "grid_sample: lengths differ",
-    )?;
-    promise(grid.len() == count(&[batch, points, rank])?, "grid_sample: wrong length of the grid")?;
-    if out.is_empty() {
-        return Ok(());
-    }
-    if plane == 0 {
-        out.fill(T::ZERO);
-        return Ok(());
-    }
-    let (rules, strides) = (Rules { sampling, outside, align }, dense(shape)?);
-    let mut taps = [(None, 0.0); TAPS];
-    let images = out.chunks_exact_mut(channels * points).zip(x.chunks_exact(channels * plane));
-    for ((to, from), grid) in images.zip(grid.chunks_exact(points * rank)) {
-        for (p, at) in grid.chunks_exact(rank).enumerate() {
-            let used = rules.place(|i| at[i].to_f64(), shape, &strides, &mut taps);
-            for (c, image) in from.chunks_exact(plane).enumerate() {
-                let terms = taps[..used].iter().filter_map(|&(offset, weight)| offset.map(|o| weight * image[o].to_f64()));
-                to[c * points + p] = T::from_f64(terms.sum());
-            }
-        }
-    }
-    Ok(())
+    let images = Images { grid, shape, sizes: [batch, channels, points] };
+    images.each(out, x, Rules { sampling, outside, align }, |taps, image| {
+        T::weighted(taps.iter().filter_map(|&(offset, weight)| offset.map(|o| (weight, image[o]))))
+    })
+}
+
+/// As [`grid_sample`], the nearest element of any type as it is.
+pub fn grid_nearest<T: Clone + Default>(
+    out: &mut [T],
+    x: &[T],
+    grid: &[f64],
+    shape: &[usize],
+    batch: usize,
+    channels: usize,
+    points: usize,
+    outside: Outside,
+    align: bool,
+) -> Result<(), Fault> {
+    let images = Images { grid, shape, sizes: [batch, channels, points] };
+    images.each(out, x, Rules { sampling: Sampling::Nearest, outside, align }, |taps, image| {
+        taps.first().and_then(|tap| tap.0).map(|o| image[o].clone()).unwrap_or_default()
+    })
 }
 
 /// The grid of an affine map: `theta` is `batch × rank × (rank + 1)`, `out` is `batch × shape × rank`.
@@ -210,12 +244,13 @@ pub fn affine_grid<T: Arith>(out: &mut [T], theta: &[T], shape: &[usize], align:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::element::Complex;
 
     #[test]
     fn places_between_elements() {
         let x = [0f32, 1.0, 2.0, 3.0];
         let mut out = [0f32; 1];
-        let mut at = |place: [f32; 2], sampling, outside, align| {
+        let mut at = |place: [f64; 2], sampling, outside, align| {
             grid_sample(&mut out, &x, &place, &[2, 2], 1, 1, 1, sampling, outside, align).unwrap();
             out[0]
         };
@@ -225,7 +260,20 @@ mod tests {
         assert_eq!(at([2.0, -1.0], Sampling::Linear, Outside::Border, false), 1.0);
         assert_eq!(at([3.0, -1.0], Sampling::Nearest, Outside::Reflection, true), 0.0);
         assert_eq!(at([0.0, 0.0], Sampling::Cubic, Outside::Border, true), 1.5);
-        assert_eq!(at([f32::NAN, 0.0], Sampling::Linear, Outside::Zeros, true), 0.0);
+        assert_eq!(at([f64::NAN, 0.0], Sampling::Linear, Outside::Zeros, true), 0.0);
+    }
+
+    #[test]
+    fn elements_of_any_type() {
+        // No f64 holds this number.
+        let x = [i64::MAX, 1, 2, 3];
+        let mut out = [0; 2];
+        grid_nearest(&mut out, &x, &[-1.0, -1.0, 3.0, 0.0], &[2, 2], 1, 1, 2, Outside::Zeros, true).unwrap();
+        assert_eq!(out, [i64::MAX, 0]);
+        let x = [(0.0, 4.0), (2.0, 8.0)].map(|(re, im)| Complex { re, im });
+        let mut out = [Complex::default(); 1];
+        grid_sample(&mut out, &x, &[0.0f64], &[2], 1, 1, 1, Sampling::Linear, Outside::Zeros, true).unwrap();
+        assert_eq!(out, [Complex { re: 1.0f32, im: 6.0 }]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `ReverseSequence`, `DepthToSpace`, `SpaceToDepth`, `Col2Im`.
 
-use super::arith::Arith;
+use super::arith::Linear;
 use super::transpose::transpose;
 use super::walk::{MAX_RANK, count, dense, promise};
 use crate::error::Fault;
@@ -71,7 +71,7 @@ pub fn space_to_depth<T: Clone>(
 
 /// Adds up overlapping blocks: `x` is `batch × (channels * prod(block_shape)) × number of block places`, `out` is `batch × channels × image_shape`.
 /// All lists have one number a spatial axis; `pads` has the ones at the beginning, then those at the end.
-pub fn col2im<T: Arith>(
+pub fn col2im<T: Linear>(
     out: &mut [T],
     x: &[T],
     planes: usize,
@@ -93,7 +93,7 @@ pub fn col2im<T: Arith>(
     let places = &places[..rank];
     let (image, blocks, positions) = (count(image_shape)?, count(block_shape)?, count(places)?);
     promise(out.len() == count(&[planes, image])? && x.len() == count(&[planes, blocks, positions])?, "col2im: lengths differ")?;
-    out.fill(T::ZERO);
+    out.fill(T::default());
     if x.is_empty() || out.is_empty() {
         return Ok(());
     }
@@ -109,7 +109,7 @@ pub fn col2im<T: Arith>(
                 (in_block, in_places) = (in_block / block_shape[a], in_places / places[a]);
             }
             if let Some(at) = at {
-                to[at] = to[at].plus(*v);
+                to[at] = to[at].sum(*v);
             }
         }
     }

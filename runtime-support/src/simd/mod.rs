@@ -83,6 +83,9 @@ pub fn dispatch<K: WithSimd>(cx: Cx, kernel: K) -> K::Output {
 /// The most lanes that any instruction set has: the length of buffers that hold any vector.
 pub const MAX_LANES: usize = 16;
 
+/// Tests that [`Simd::tests`] makes at once.
+pub const TESTS: usize = 32;
+
 /// The words. `F32` and `I32` have [`LANES`](Simd::LANES) lanes of 32 bits; `Mask` has a truth value for each.
 ///
 /// # Safety
@@ -113,6 +116,16 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
     #[inline(always)]
     fn prefetch(self, p: *const f32) {
         let _ = p;
+    }
+    /// For each of [`TESTS`] tests a bit: whether the byte of `table` (16 `N` bytes; `N` is 2 or 4) at its place in `which` is at least that in `least`.
+    #[inline(always)]
+    fn tests<const N: usize>(self, table: &[[u8; 16]; N], which: &[u8; TESTS], least: &[u8; TESTS]) -> u32 {
+        let mut word = 0;
+        for i in 0..TESTS {
+            let byte = table[which[i] as usize / 16 % N][which[i] as usize % 16];
+            word |= u32::from(byte >= least[i]) << i;
+        }
+        word
     }
     /// Reads `n` (at most `LANES`) elements; the other lanes are 0.
     /// # Safety

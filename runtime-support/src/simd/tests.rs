@@ -1,6 +1,7 @@
 //! Every word of every instruction set that this machine has, against the meaning written for one lane.
 
 use super::*;
+use core::array;
 use std::vec::Vec;
 
 /// Numbers that disagree somewhere: signs, ties, integers, subnormals, limits, NaN, and a fixed pseudo-random rest.
@@ -64,6 +65,8 @@ impl WithSimd for Words {
         }
         memory(s);
         reductions(s);
+        tests_of_bytes::<S, 2>(s);
+        tests_of_bytes::<S, 4>(s);
     }
 }
 
@@ -196,6 +199,19 @@ fn memory<S: Simd>(s: S) {
         assert_eq!(lanes(s, b)[k].to_bits(), (halves[k] as u32) << 16);
         assert_eq!(lanes(s, h)[k], crate::float::F16(halves[k]).to_f32());
         assert_eq!(round[k], halves[k]);
+    }
+}
+
+fn tests_of_bytes<S: Simd, const N: usize>(s: S) {
+    for round in 0..50 {
+        let byte = |i: usize| (i * 89 + round * 57 + i * i * 13) as u8;
+        let table: [[u8; 16]; N] = array::from_fn(|k| array::from_fn(|i| byte(16 * k + i)));
+        let (which, least): ([u8; TESTS], [u8; TESTS]) =
+            (array::from_fn(|i| byte(i + 7) % (16 * N) as u8), array::from_fn(|i| byte(3 * i)));
+        let word = s.tests(&table, &which, &least);
+        for i in 0..TESTS {
+            assert_eq!(word >> i & 1 != 0, table.as_flattened()[which[i] as usize] >= least[i], "test {i} of {N} tables");
+        }
     }
 }
 

@@ -161,8 +161,8 @@ fn store(cx: &mut Lower<'_>, i: usize, place: Place, ty: &Type) -> Result<(), Op
         (Place::Tensor(view), Type::Tensor(dtype, Some(shape))) => {
             if target.len() != shape.len() {
                 // The model declares another rank than this branch gives: taking it is an error of the run.
-                let (zero, one) = (cx.int(0), cx.int(1));
-                cx.step(Action::Require(Condition::Equal(zero, one)));
+                let (given, declared) = (cx.int(shape.len() as i64), cx.int(target.len() as i64));
+                cx.step(Action::Require(Condition::Equal(given, declared)));
                 return Ok(());
             }
             cx.set(&target, shape);

@@ -7,6 +7,9 @@ use crate::ops::{Infer, OpError, Operator};
 use crate::program::{Action, Condition};
 use serde::{Deserialize, Serialize};
 
+/// How many characters of the reason an error of the run repeats.
+const MAX_REASON: usize = 160;
+
 /// No inputs; outputs of these types that are never made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trap {
@@ -49,7 +52,10 @@ pub fn in_place_of(body: &Graph, other: &Graph, why: &OpError) -> Result<Graph, 
         graph.add_input(&value.name, value.fact.clone());
     }
     let types = other.outputs.iter().map(|(_, v)| other.fact(*v).ty.clone()).collect();
-    let origin = Origin { node: format!("{} (cannot run)", body.name).into(), operator: "If".into() };
+    // An error of the run names the node, and so says what the way that the model took asks for.
+    let reason = why.message.lines().next().unwrap_or_default();
+    let reason: String = reason.strip_prefix("error: ").unwrap_or(reason).chars().take(MAX_REASON).collect();
+    let origin = Origin { node: format!("{} (cannot run: {reason})", body.name).into(), operator: "If".into() };
     let trap = Trap { types, why: why.message.clone() };
     let outputs = graph.add(trap.into(), &[], &origin, &[], &[]).map_err(super::if_::in_body)?;
     graph.outputs = other.outputs.iter().map(|(name, _)| name.clone()).zip(outputs).collect();

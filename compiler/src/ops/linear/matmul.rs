@@ -4,12 +4,13 @@
 //! on packed panels (a constant right operand is packed here, at compile time), every other dtype on the plain loops.
 
 use crate::import::Parse;
-use crate::ir::{DType, Dim, Fact, Tensor, ValueId};
+use crate::ir::{DType, Dim, Fact, ValueId};
 use crate::lower::{Lower, Operand, loop_nest};
 use crate::ops::elementwise::binary::{Binary, BinaryFn};
 use crate::ops::elementwise::cast;
 use crate::ops::elementwise::compose::activation;
 use crate::ops::nn::epilogue::Epilogue;
+use crate::ops::shape::transpose::Transpose;
 use crate::ops::{Infer, OpError, Operator};
 use crate::program::Arg;
 use onnxc_runtime::kernels::gemm::{pack_b, pack_len};
@@ -63,10 +64,15 @@ pub fn parse_fused_gemm(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
 
 /// com.microsoft `FusedMatMul`: with a factor and transposed operands.
 pub fn parse_fused_matmul(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
-    if cx.flag("transBatchA", false)? || cx.flag("transBatchB", false)? {
-        return Err(OpError::unsupported("transBatchA and transBatchB"));
+    let (mut a, mut b, alpha) = (cx.input(0)?, cx.input(1)?, cx.float("alpha", 1.0)?);
+    for (x, name) in [(&mut a, "transBatchA"), (&mut b, "transBatchB")] {
+        let rank = cx.rank(*x)?;
+        if cx.flag(name, false)? && rank > 2 {
+            // The axis before the last is the first of all: rows, batch, columns.
+            let perm = (1..rank - 1).chain([0, rank - 1]).collect();
+            *x = cx.add(Transpose { perm }, &[*x])?;
+        }
     }
-    let (a, b, alpha) = (cx.input(0)?, cx.input(1)?, cx.float("alpha", 1.0)?);
     // A vector has nothing to transpose.
     let transposed = |cx: &mut Parse<'_>, name: &str, x| -> Result<bool, OpError> { Ok(cx.flag(name, false)? && cx.rank(x)? > 1) };
     let (transpose_a, transpose_b) = (transposed(cx, "transA", a)?, transposed(cx, "transB", b)?);
@@ -272,7 +278,7 @@ impl MatMul {
         let tail = [bias, Arg::Absent, residual, product, Arg::F32(self.alpha), self.epilogue.arg()];
         if let Some(packed) = packed {
             let args = [Arg::Cx, out.write(), a.read(), packed.read()].into_iter().chain(tail).collect();
-            cx.call(crate::kernel!(gemm::gemm_packed(_, _, _, _, _, _, _, _, _, _)), args)
+            cx.call(crate::kernel!(gemm::gemm_packed(_, _, _, _, _, _, _, _, _, _) for stored(packed.dtype)), args)
         } else {
             let panels = dims.scale(dims.ceil_div(sizes.n, dims.int(32)), 32);
             let matrices = dims.product(&[lead[0], lead[1], panels, sizes.k]);
@@ -294,6 +300,6 @@ impl MatMul {
         let count = sizes.b.batch.iter().filter_map(|&d| value(d)).product();
         let mut packed = vec![0f32; pack_len(k, n).saturating_mul(count)];
         pack_b(&mut packed, &elements, count, k, n, size, row, col).map_err(|f| OpError::invalid(f.to_string()))?;
-        Ok(Some(cx.weight("packed matrix", Tensor::vector(&packed))))
+        Ok(Some(cx.stored_weight("packed matrix", &packed)))
     }
 }

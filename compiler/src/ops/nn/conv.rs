@@ -168,13 +168,13 @@ impl Operator for Conv {
             self.winograd_weights(cx)?
         } else if depthwise {
             let pack = |out: &mut [f32], w: &[f32], v: &[usize]| conv::pack_depthwise(out, w, v[0], v[1]);
-            pack_weights(cx, &w, &[group, taps], dims.mul(group, taps), &pack, crate::kernel!(conv::pack_depthwise(_, _, _, _)))?
+            pack_weights(cx, &w, false, &[group, taps], dims.mul(group, taps), &pack, crate::kernel!(conv::pack_depthwise(_, _, _, _)))?
         } else {
             let pack = |out: &mut [f32], w: &[f32], v: &[usize]| conv::pack_conv(out, w, v[0], v[1], v[2], v[3]);
             let panels = dims.ceil_div(dims.floor_div(w.shape[0], group), dims.int(32));
             let len = dims.product(&[group, panels, dims.scale(taps, 32), w.shape[1]]);
             let sizes = [group, w.shape[0], w.shape[1], taps];
-            pack_weights(cx, &w, &sizes, len, &pack, crate::kernel!(conv::pack_conv(_, _, _, _, _, _)))?
+            pack_weights(cx, &w, true, &sizes, len, &pack, crate::kernel!(conv::pack_conv(_, _, _, _, _, _)))?
         };
         let residual = 2 + usize::from(self.bias);
         let residual = if self.residual { Some(to_last(cx, residual, self.channels_last)?) } else { None };
@@ -191,7 +191,7 @@ impl Operator for Conv {
             } else if depthwise {
                 cx.call(crate::kernel!(conv::depthwise(_, _, _, _, _, _, _, _)), args)
             } else {
-                cx.call(crate::kernel!(conv::conv_packed(_, _, _, _, _, _, _, _)), args)
+                cx.call(crate::kernel!(conv::conv_packed(_, _, _, _, _, _, _, _) for stored(packed.dtype)), args)
             }
         })
     }
@@ -338,7 +338,7 @@ impl Operator for ConvTranspose {
         let pack = |out: &mut [f32], w: &[f32], v: &[usize]| conv::pack_conv_transpose(out, w, v[0], v[1], v[2], v[3], v[4]);
         let len = dims.mul(dims.mul(channels, lines), panels);
         let sizes = [group, w.shape[0], w.shape[1], lines, taps];
-        let packed = pack_weights(cx, &w, &sizes, len, &pack, crate::kernel!(conv::pack_conv_transpose(_, _, _, _, _, _, _)))?;
+        let packed = pack_weights(cx, &w, true, &sizes, len, &pack, crate::kernel!(conv::pack_conv_transpose(_, _, _, _, _, _, _)))?;
         let pixels = if disjoint { cx.int(1) } else { dims.product(&spatial) };
         let scratch = cx.temp(DType::F32, &[pixels, columns]);
         let x = to_last(cx, 0, self.channels_last)?;
@@ -346,9 +346,9 @@ impl Operator for ConvTranspose {
         from_last(cx, &shape, self.channels_last, |cx, out| {
             let args = vec![Arg::Cx, out.write(), scratch.write(), x.read(), packed.read(), bias, geometry, self.epilogue.arg()];
             let kernel = if disjoint {
-                crate::kernel!(conv::conv_transpose_disjoint(_, _, _, _, _, _, _, _))
+                crate::kernel!(conv::conv_transpose_disjoint(_, _, _, _, _, _, _, _) for stored(packed.dtype))
             } else {
-                crate::kernel!(conv::conv_transpose(_, _, _, _, _, _, _, _))
+                crate::kernel!(conv::conv_transpose(_, _, _, _, _, _, _, _) for stored(packed.dtype))
             };
             cx.call(kernel, args)
         })
@@ -360,10 +360,11 @@ fn optional(cx: &mut Lower<'_>, given: bool, i: usize) -> Result<Arg, OpError> {
     if given { Ok(Arg::Present(Box::new(cx.input(i)?.read()))) } else { Ok(Arg::Absent) }
 }
 
-/// Packs weights: constants now, others by a step.
+/// Packs weights: constants now, others by a step. `widens`: the kernel can take them in 16 bits.
 fn pack_weights(
     cx: &mut Lower<'_>,
     w: &Operand,
+    widens: bool,
     sizes: &[Dim],
     len: Dim,
     pack: &dyn Fn(&mut [f32], &[f32], &[usize]) -> Result<(), Fault>,
@@ -376,7 +377,8 @@ fn pack_weights(
         let elements = tensor.to_vec::<f32>().ok_or_else(|| OpError::invalid("the weights must have the dtype of the input"))?;
         let mut packed = vec![0f32; len];
         pack(&mut packed, &elements, &values).map_err(|f| OpError::invalid(f.to_string()))?;
-        return Ok(cx.weight("packed weights", Tensor::vector(&packed)));
+        let name = "packed weights";
+        return Ok(if widens { cx.stored_weight(name, &packed) } else { cx.weight(name, Tensor::vector(&packed)) });
     }
     let packed = cx.temp(DType::F32, &[len]);
     let args = [packed.write(), w.read()].into_iter().chain(sizes.iter().map(|&s| Arg::Usize(s))).collect();

@@ -1,6 +1,7 @@
 //! com.microsoft `MultiHeadAttention`: attention of operands with heads side by side, with biases and a cache.
 
 use super::attention::{Attention, by_heads};
+use super::packed::mask;
 use crate::import::Parse;
 use crate::ir::{Tensor, ValueId};
 use crate::ops::OpError;
@@ -8,14 +9,14 @@ use crate::ops::elementwise::binary::{Binary, BinaryFn};
 use crate::ops::slice::concat::Concat;
 use crate::ops::slice::slice::Slice;
 
-/// Inputs query, key, value, their biases one after the other, a mask of padding (not supported), a mask that is added, past key and value;
+/// Inputs query, key, value, their biases one after the other, a mask of padding, a mask that is added, past key and value;
 /// outputs the result and the cache.
 pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let heads = cx.int("num_heads", 0)?;
     if heads <= 0 {
         return Err(OpError::invalid(format!("num_heads is {heads}")));
     }
-    for (i, what) in [(4, "key_padding_mask"), (8, "past_sequence_length"), (9, "cache_indirection")] {
+    for (i, what) in [(8, "past_sequence_length"), (9, "cache_indirection")] {
         if cx.opt_input(i)?.is_some() {
             return Err(OpError::unsupported(format!("the input {what}")));
         }
@@ -39,7 +40,8 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
         causal: cx.flag("unidirectional", false)?,
         ..Attention::of_heads(Some(heads), Some(heads))
     };
-    let mask = cx.opt_input(5)?;
+    let (padding, added) = (cx.opt_input(4)?, cx.opt_input(5)?);
+    let mask = mask(cx, padding, added, k)?;
     let y = cx.add_n(op, &[Some(q), Some(k), Some(v), mask, None, past[0]])?[0];
     Ok(vec![y, k, v])
 }

@@ -82,7 +82,7 @@ fn attend(cx: &mut Parse<'_>, parts: &Parts) -> Result<Vec<ValueId>, OpError> {
             halves.push(past);
         }
     }
-    let mask = mask(cx, parts, joined[0])?;
+    let mask = mask(cx, parts.mask, parts.added, joined[0])?;
     let op = Attention {
         scale: cx.opt_float("scale")?.filter(|&s| s != 0.0),
         causal: cx.flag("unidirectional", false)?,
@@ -98,10 +98,10 @@ fn attend(cx: &mut Parse<'_>, parts: &Parts) -> Result<Vec<ValueId>, OpError> {
     Ok(vec![y, present])
 }
 
-/// What is added to the scores: `mask_filter_value` where the mask hides a key, and the other addend.
-fn mask(cx: &mut Parse<'_>, parts: &Parts, keys: ValueId) -> Result<Option<ValueId>, OpError> {
-    let Some(mask) = parts.mask else { return Ok(parts.added) };
-    let dtype = cx.dtype(parts.product)?;
+/// What is added to the scores: `mask_filter_value` where the mask hides one of the keys (by heads), and the other addend.
+pub(super) fn mask(cx: &mut Parse<'_>, mask: Option<ValueId>, added: Option<ValueId>, keys: ValueId) -> Result<Option<ValueId>, OpError> {
+    let Some(mask) = mask else { return Ok(added) };
+    let dtype = cx.dtype(keys)?;
     let mask = cast::to(cx, mask, DType::I64)?;
     let zero = cx.constant(Tensor::scalar(0i64));
     let seen = match cx.rank(mask)? {
@@ -116,7 +116,7 @@ fn mask(cx: &mut Parse<'_>, parts: &Parts, keys: ValueId) -> Result<Option<Value
     };
     let (shown, hidden) = (cx.scalar(dtype, 0.0)?, cx.scalar(dtype, f64::from(cx.float("mask_filter_value", -10000.0)?))?);
     let hiding = cx.add(Where, &[seen, shown, hidden])?;
-    parts.added.map_or(Ok(hiding), |added| pair(cx, BinaryFn::Add, hiding, added)).map(Some)
+    added.map_or(Ok(hiding), |added| pair(cx, BinaryFn::Add, hiding, added)).map(Some)
 }
 
 /// Which keys are seen, by their numbers: as many of each sample as the mask says, or from where to where (all ends, then all starts).

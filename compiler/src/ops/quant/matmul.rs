@@ -1,10 +1,12 @@
 //! `MatMulInteger` and `QLinearMatMul`: products of 8-bit matrices with zero points, summed exactly in i32.
 
+use super::linear::{Direction, Granularity, Quantize};
 use super::pairs::{Filters, optional, widened};
 use super::requantize::Requantize;
 use crate::import::Parse;
 use crate::ir::{DType, Dim, Fact, ValueId};
 use crate::lower::{Lower, loop_nest};
+use crate::ops::linear::matmul::MatMul;
 use crate::ops::{Infer, OpError, Operator};
 use crate::program::Arg;
 use serde::{Deserialize, Serialize};
@@ -18,12 +20,39 @@ pub fn parse_integer(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
 /// ONNX `QLinearMatMul`: inputs a, its scale and zero point, b, its scale and zero point, the scale and the zero point of the result.
 pub fn parse_qlinear(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     let all: Vec<ValueId> = (0..8).map(|i| cx.input(i)).collect::<Result<_, _>>()?;
+    if !cx.dtype(all[0])?.is_int() {
+        return parse_floats(cx, &all);
+    }
     let products = cx.add(IntegerMatMul, &[all[0], all[3], all[2], all[5]])?;
     let dtype = cx.dtype(all[7])?;
     let rank = cx.rank(products)?;
     let vector = rank == 0 || cx.rank(all[0])? == 1 || cx.rank(all[3])? == 1;
     let rows = if vector { None } else { Some(rank - 2) };
     cx.add_n(Requantize { dtype, rows, by_column: true }, &[Some(products), Some(all[1]), Some(all[4]), Some(all[6]), Some(all[7]), None])
+}
+
+/// `QLinearMatMul` of 8-bit floats: the product of the real numbers, quantised.
+fn parse_floats(cx: &mut Parse<'_>, all: &[ValueId]) -> Result<Vec<ValueId>, OpError> {
+    let one = cx.dims().int(1);
+    let mut real = |x: ValueId, scale: ValueId, zero: ValueId, from_end: usize| -> Result<ValueId, OpError> {
+        let (rank, scales) = (cx.rank(x)?, cx.shape(scale)?);
+        let granularity = match scales.as_slice() {
+            [] => Granularity::Tensor,
+            [n] if *n == one => Granularity::Tensor,
+            [_] if rank > 1 => Granularity::Axis { axis: rank - from_end },
+            _ => {
+                return Err(OpError::unsupported("QLinearMatMul of 8-bit floats with scales that are neither one nor one a row or column"));
+            }
+        };
+        let inputs = [Some(x), Some(scale), Some(zero)];
+        let made = cx.add_n(Quantize { granularity, direction: Direction::Dequantize, dtype: DType::F32, held: false }, &inputs)?;
+        made.first().copied().ok_or_else(|| OpError::invalid("the operator has no output"))
+    };
+    let (a, b) = (real(all[0], all[1], all[2], 2)?, real(all[3], all[4], all[5], 1)?);
+    let y = cx.add(MatMul::default(), &[a, b])?;
+    let direction = Direction::Quantize { saturate: true, precision: DType::F32 };
+    let dtype = cx.dtype(all[7])?;
+    cx.add_n(Quantize { granularity: Granularity::Tensor, direction, dtype, held: false }, &[Some(y), Some(all[6]), Some(all[7])])
 }
 
 /// `(a - a_zero) · (b - b_zero)` as i32, batched and broadcast as MatMul. Inputs: a, b (i8 or u8), and the zero points (optional; one, one a

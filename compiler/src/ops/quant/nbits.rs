@@ -11,7 +11,7 @@ use crate::ops::elementwise::binary::{Binary, BinaryFn};
 use crate::ops::elementwise::cast;
 use crate::ops::{Infer, OpError, Operator};
 use crate::program::Arg;
-use onnxc_runtime::kernels::nbits::PADDING;
+use onnxc_runtime::kernels::nbits::{PADDING, scratch_len};
 use serde::{Deserialize, Serialize};
 
 /// The sizes of the packed matrix.
@@ -146,13 +146,13 @@ impl Operator for MatMulBits {
         let rows = dims.product(&x.shape[..x.shape.len().saturating_sub(1)]);
         let blocks = k.div_ceil(block);
         let size = |v: usize| Arg::Usize(dims.int(v as i64));
-        let wide = cx.temp(DType::F32, &[rows, dims.int((blocks * block) as i64)]);
-        let args = vec![wide.write(), x.read(), Arg::Usize(rows), size(k), size(blocks * block), size(bits)];
-        cx.call(crate::kernel!(nbits::phases(_, _, _, _, _, _)), args)?;
+        // Of any number of rows, it is many that need most.
+        let known = dims.value(rows).map_or(usize::MAX, |r| usize::try_from(r).unwrap_or(0));
+        let scratch = cx.temp(DType::F32, &[dims.int(scratch_len(known, n, blocks * block) as i64)]);
         let out = cx.output(0)?;
-        let args = vec![Arg::Cx, out.write(), wide.read(), packed.read(), scales.read(), zeros, Arg::Usize(rows)];
-        let args = args.into_iter().chain([n, blocks, self.0.run(), bits].map(size)).collect();
-        cx.call(crate::kernel!(nbits::product(_, _, _, _, _, _, _, _, _, _, _)), args)
+        let args = vec![Arg::Cx, out.write(), scratch.write(), x.read(), packed.read(), scales.read(), zeros, Arg::Usize(rows)];
+        let args = args.into_iter().chain([n, k, blocks, self.0.run(), bits].map(size)).collect();
+        cx.call(crate::kernel!(nbits::product(_, _, _, _, _, _, _, _, _, _, _, _, _)), args)
     }
 }
 

@@ -46,12 +46,36 @@ fn result(cx: &mut Parse<'_>, y: ValueId, i: usize) -> Result<Vec<ValueId>, OpEr
     quantised(cx, y, scale, zero, dtype).map(|v| vec![v])
 }
 
+/// The result of numbers in units of its scale, with the zero point of input `i` and the dtype of input 0. Here ONNX Runtime rounds what the zero
+/// point is part of already, so that of two numbers equally near the even one is taken with it.
+fn with_zero(cx: &mut Parse<'_>, mut y: ValueId, i: usize) -> Result<Vec<ValueId>, OpError> {
+    let x = cx.input(0)?;
+    let dtype = cx.dtype(x)?;
+    if let Some(zero) = cx.opt_input(i)? {
+        let zero = cast::to(cx, zero, DType::F32)?;
+        y = cx.add(Binary { f: BinaryFn::Add }, &[y, zero])?;
+    }
+    let (one, none) = (cx.scalar(DType::F32, 1.0)?, cx.scalar(dtype, 0.0)?);
+    quantised(cx, y, one, Some(none), dtype).map(|v| vec![v])
+}
+
 /// com.microsoft `QLinearAdd` and `QLinearMul`: inputs a, its scale and zero point, b, its, and those of the result.
 pub fn parse_binary(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
-    let f = if cx.op_type() == "QLinearAdd" { BinaryFn::Add } else { BinaryFn::Mul };
-    let (a, b) = (operand(cx, 0)?, operand(cx, 3)?);
-    let y = cx.add(Binary { f }, &[a, b])?;
-    result(cx, y, 6)
+    let (a, b) = ([cx.input(0)?, cx.input(1)?], [cx.input(3)?, cx.input(4)?]);
+    let (a_zero, b_zero, scale) = (cx.opt_input(2)?, cx.opt_input(5)?, cx.input(6)?);
+    let y = if cx.op_type() == "QLinearAdd" {
+        let ratios = [a[1], b[1]].map(|s| cx.add(Binary { f: BinaryFn::Div }, &[s, scale]));
+        let [a_ratio, b_ratio] = ratios;
+        let (a, b) = (real(cx, a[0], a_ratio?, a_zero)?, real(cx, b[0], b_ratio?, b_zero)?);
+        cx.add(Binary { f: BinaryFn::Add }, &[a, b])?
+    } else {
+        let both = cx.add(Binary { f: BinaryFn::Mul }, &[a[1], b[1]])?;
+        let (ratio, one) = (cx.add(Binary { f: BinaryFn::Div }, &[both, scale])?, cx.scalar(DType::F32, 1.0)?);
+        let (a, b) = (real(cx, a[0], one, a_zero)?, real(cx, b[0], one, b_zero)?);
+        let product = cx.add(Binary { f: BinaryFn::Mul }, &[a, b])?;
+        cx.add(Binary { f: BinaryFn::Mul }, &[product, ratio])?
+    };
+    with_zero(cx, y, 7)
 }
 
 /// com.microsoft `QLinearWhere`: inputs the condition, x, its scale and zero point, y, its, and those of the result.
@@ -129,7 +153,9 @@ pub fn parse_average_pool(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
         let perm = [0].into_iter().chain(2..rank).chain([1]).collect();
         y = cx.add(Transpose { perm }, &[y])?;
     }
-    result(cx, y, 3)
+    let scale = cx.input(3)?;
+    let y = cx.add(Binary { f: BinaryFn::Div }, &[y, scale])?;
+    with_zero(cx, y, 4)
 }
 
 /// com.microsoft `QLinearGlobalAveragePool`: the sums are exact where the number of pixels is known.

@@ -5,6 +5,8 @@ use crate::ir::{Tensor, ValueId};
 use crate::ops::OpError;
 use crate::ops::elementwise::binary::{Binary, BinaryFn};
 use crate::ops::elementwise::where_::Where;
+use crate::ops::slice::gather::Gather;
+use crate::ops::slice::pad::{Mode, Pad};
 use crate::ops::slice::scatter::{Reduction, ScatterElements};
 use crate::ops::slice::slice::Slice;
 
@@ -16,12 +18,16 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     if !(1..=64).contains(&n) {
         return Err(OpError::unsupported(format!("ngram_size {n}")));
     }
+    // The text ends in n - 1 tokens, though it may be shorter: then there is nothing to repeat.
+    let pads = cx.i64s(&[0, n - 1, 0, 0]);
+    let padded = cx.add(Pad { mode: Mode::Constant }, &[ids, pads])?;
     // The tokens that end an n-gram, and whether what is before them is how the text ends.
     let ends = columns(cx, ids, n - 1, i64::MAX)?;
     let mut repeats = cx.add(Binary { f: BinaryFn::Equal }, &[ends, ends])?;
     for j in 0..n - 1 {
         let start = columns(cx, ids, j, j + 1 - n)?;
-        let last = columns(cx, ids, j + 1 - n, if j + 2 == n { i64::MAX } else { j + 2 - n })?;
+        let column = cx.i64s(&[j + 1 - n]);
+        let last = cx.add(Gather { axis: 1 }, &[padded, column])?;
         let same = cx.add(Binary { f: BinaryFn::Equal }, &[start, last])?;
         repeats = cx.add(Binary { f: BinaryFn::And }, &[repeats, same])?;
     }

@@ -27,16 +27,9 @@ impl Operator for NonZero {
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
         let x = cx.input(0)?;
         let shape = output_shape(cx, 0)?;
-        let (count, fill) = match x.dtype {
-            DType::Bool | DType::String => {
-                (crate::kernel!(nonzero::nonzero_count(_, _) for any(x.dtype)), crate::kernel!(nonzero::nonzero(_, _, _) for any(x.dtype)))
-            }
-            _ => {
-                (crate::kernel!(nonzero::nonzero_count(_, _) for num(x.dtype)), crate::kernel!(nonzero::nonzero(_, _, _) for num(x.dtype)))
-            }
-        };
+        let count = crate::kernel!(nonzero::nonzero_count(_, _) for order(x.dtype));
         cx.call_binding(count, &shape[1..], |bind| vec![bind, x.read()])?;
         let out = cx.output(0)?;
-        cx.call(fill, vec![out.write(), x.read(), Arg::Usizes(x.shape.clone())])
+        cx.call(crate::kernel!(nonzero::nonzero(_, _, _) for order(x.dtype)), vec![out.write(), x.read(), Arg::Usizes(x.shape.clone())])
     }
 }

@@ -3,8 +3,9 @@
 use super::{around, int_elements, with_elements};
 use crate::import::Parse;
 use crate::ir::dim::{Dim, Dims};
-use crate::ir::{Fact, ValueId};
+use crate::ir::{DType, Fact, Tensor, ValueId};
 use crate::lower::{Lower, Place};
+use crate::ops::elementwise::cast;
 use crate::ops::infer::resolve_axis;
 use crate::ops::{Infer, OpError, Operator};
 use crate::program::{Action, Arg, Condition, View};
@@ -86,12 +87,22 @@ impl Operator for Gather {
         }
         let indices = cx.input_i64(1)?;
         let out = cx.output(0)?;
+        // A table of embeddings may be stored in 16 bits; what is taken out of it becomes f32.
+        let x = match cx.constant(0).filter(|_| cx.narrows() && x.dtype == DType::F32).and_then(Tensor::to_vec::<f32>) {
+            Some(table) if table.len() >= EMBEDDINGS => cx.stored_weight("embeddings", &table),
+            _ => x,
+        };
+        let taken = if x.dtype == out.dtype { out.clone() } else { cx.temp(x.dtype, &out.shape) };
         cx.call(
             crate::kernel!(gather::gather(_, _, _, _, _, _) for any(x.dtype)),
-            vec![out.write(), x.read(), indices.read(), Arg::Usize(outer), Arg::Usize(len), Arg::Usize(inner)],
-        )
+            vec![taken.write(), x.read(), indices.read(), Arg::Usize(outer), Arg::Usize(len), Arg::Usize(inner)],
+        )?;
+        if taken.dtype == out.dtype { Ok(()) } else { cast::call(cx, &out, &taken, true) }
     }
 }
+
+/// Constants with so many elements are weights, others are numbers that a shape or an index may be made of.
+const EMBEDDINGS: usize = 4096;
 
 /// The element at an index that is a number.
 fn pick(cx: &Infer<'_>, x: &[Option<Dim>], index: Dim) -> Option<Dim> {
@@ -133,7 +144,8 @@ impl Operator for GatherElements {
 /// `out[b, i, :] = data[b, indices[b, i, 0], indices[b, i, 1], …, :]` with that many common axes `b`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GatherNd {
-    batch: usize,
+    /// How many first axes data and indices share.
+    pub batch: usize,
 }
 
 impl GatherNd {

@@ -3,7 +3,7 @@
 use super::{known_or_fresh, output_shape, read_ints, zero};
 use crate::import::Parse;
 use crate::ir::dim::Dim;
-use crate::ir::{Fact, ValueId};
+use crate::ir::{DType, Fact, ValueId};
 use crate::lower::Lower;
 use crate::ops::infer::resolve_axis;
 use crate::ops::{Infer, OpError, Operator};
@@ -186,6 +186,9 @@ impl Operator for Col2Im {
         let rank = shape.len() - 2;
         let (image, block) = (read_ints(cx, 1, rank)?, read_ints(cx, 2, rank)?);
         let dims = cx.dims();
+        if x.dtype == DType::String {
+            return Err(OpError::invalid("Col2Im adds what falls on the same place, and the standard has no sum of strings"));
+        }
         let channels = dims.floor_div(x.shape[1], dims.product(&block));
         cx.set(&shape, &[vec![x.shape[0], channels], image].concat());
         let out = cx.output(0)?;
@@ -194,7 +197,7 @@ impl Operator for Col2Im {
             Arg::Usizes(list.into_iter().map(|v| dims.int(v)).collect())
         };
         cx.call(
-            crate::kernel!(rearrange::col2im(_, _, _, _, _, _, _, _) for num(x.dtype)),
+            crate::kernel!(rearrange::col2im(_, _, _, _, _, _, _, _) for linear(x.dtype)),
             vec![
                 out.write(),
                 x.read(),

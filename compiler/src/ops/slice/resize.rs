@@ -38,7 +38,7 @@ pub struct Resize {
     cubic_coeff_a: f32,
     extrapolation_value: f32,
     /// The axes that scales, sizes and roi are about.
-    axes: Vec<usize>,
+    pub axes: Vec<usize>,
 }
 
 /// `names!(text, "attribute": "onnx" => Variant, …)`: the runtime's variant for a name of ONNX.
@@ -143,7 +143,7 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     };
     let roi = if coordinates == "TfCropAndResize" { given(cx, 1)? } else { None };
     let (scales, sizes) = (given(cx, 2)?, given(cx, 3)?);
-    if scales.is_some() == sizes.is_some() {
+    if scales.is_none() && sizes.is_none() {
         return Err(OpError::invalid("one of scales and sizes is needed"));
     }
     cx.add_n(op, &[Some(x), roi, scales, sizes])
@@ -156,13 +156,60 @@ fn given(cx: &mut Parse<'_>, i: usize) -> Result<Option<ValueId>, OpError> {
     Ok(if cx.shape(value)?.contains(&zero) { None } else { Some(value) })
 }
 
+/// The scales and the sizes, as far as they count: the standard wants one of them to be empty. If one is known not to be, it is the other; else the
+/// run will tell.
+struct Given<'a> {
+    scales: Option<&'a Fact>,
+    sizes: Option<&'a Fact>,
+}
+
+impl<'a> Given<'a> {
+    fn of(d: &Dims, scales: Option<&'a Fact>, sizes: Option<&'a Fact>) -> Self {
+        let length = |fact: &Fact| fact.shape().and_then(|s| d.value(d.product(s)));
+        let (scales, sizes) = (scales.filter(|f| length(f) != Some(0)), sizes.filter(|f| length(f) != Some(0)));
+        match (scales.map(length), sizes.map(length)) {
+            (Some(None), Some(Some(_))) => Self { scales: None, sizes },
+            (Some(Some(_)), Some(None)) => Self { scales, sizes: None },
+            _ => Self { scales, sizes },
+        }
+    }
+
+    /// Whether only the run knows which one counts.
+    fn open(&self) -> bool {
+        self.scales.is_some() && self.sizes.is_some()
+    }
+}
+
 impl Resize {
+    /// Whether each element of the result is one of the input, or a constant.
+    pub fn moves(&self) -> bool {
+        self.filter == "Nearest"
+    }
+
+    /// Whether sizes are those of the axes, whatever their proportions.
+    pub fn stretches(&self) -> bool {
+        self.policy == "Stretch"
+    }
+
+    /// The same, with zero for what lies outside.
+    pub fn without_extrapolation(&self) -> Self {
+        Self { extrapolation_value: 0.0, ..self.clone() }
+    }
+
+    /// What it does to one of its axes, done to axis number `axis`.
+    pub fn along(&self, axis: usize) -> Self {
+        Self { axes: vec![axis], ..self.without_extrapolation() }
+    }
+
     /// The dims of the result, where they need not be asked of a kernel.
-    fn dims(&self, d: &Dims, shape: &[Dim], scales: Option<&Fact>, sizes: Option<&Fact>) -> Result<Option<Vec<Dim>>, OpError> {
+    fn dims(&self, d: &Dims, shape: &[Dim], given: &Given<'_>) -> Result<Option<Vec<Dim>>, OpError> {
         let n = self.axes.len();
         let wrong = |got: usize| OpError::invalid(format!("{got} scales or sizes for {n} axes"));
+        if given.open() {
+            return Ok(None);
+        }
         let mut new = shape.to_vec();
-        if let Some(scales) = scales {
+        if let Some(scales) = given.scales {
             let Some(scales) = scales.as_const().and_then(Tensor::to_vec::<f32>) else { return Ok(None) };
             if scales.len() != n {
                 return Err(wrong(scales.len()));
@@ -173,7 +220,7 @@ impl Resize {
             }
             return Ok(Some(new));
         }
-        let Some(sizes) = sizes.and_then(|f| f.as_elements(d)) else { return Ok(None) };
+        let Some(sizes) = given.sizes.and_then(|f| f.as_elements(d)) else { return Ok(None) };
         if sizes.len() != n {
             return Err(wrong(sizes.len()));
         }
@@ -230,7 +277,14 @@ impl Operator for Resize {
         if self.axes.iter().any(|&a| a >= shape.len()) {
             return Err(OpError::invalid("an axis does not exist"));
         }
-        let new = self.dims(cx.dims, &shape, cx.fact(2).ok(), cx.fact(3).ok())?;
+        let (scales, sizes) = (cx.fact(2).ok(), cx.fact(3).ok());
+        let given = Given::of(cx.dims, scales, sizes);
+        for unused in [scales.filter(|_| given.scales.is_none()), sizes.filter(|_| given.sizes.is_none())].into_iter().flatten() {
+            let length = cx.dims.product(unused.shape().unwrap_or_default());
+            let none = cx.int(0);
+            cx.require_equal(length, none, "the number of scales or sizes that do not count");
+        }
+        let new = self.dims(cx.dims, &shape, &given)?;
         let fresh = || shape.iter().enumerate().map(|(i, &d)| if self.axes.contains(&i) { cx.fresh() } else { d }).collect();
         Ok(vec![Fact::tensor(dtype, new.unwrap_or_else(fresh))])
     }
@@ -243,19 +297,21 @@ impl Operator for Resize {
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
         let x = cx.input(0)?;
         let dims = cx.dims();
-        let known = self.dims(&dims, &x.shape, cx.fact(2).ok(), cx.fact(3).ok())?.is_some();
-        let scales = if cx.has(2) { Some(cx.input(2)?.read()) } else { None };
+        let given = Given::of(&dims, cx.fact(2).ok(), cx.fact(3).ok());
+        let (by_scales, by_sizes) = (given.scales.is_some(), given.sizes.is_some());
+        let known = self.dims(&dims, &x.shape, &given)?.is_some();
+        let scales = if by_scales { Some(cx.input(2)?.read()) } else { None };
         let policy = variant(VARIANTS, &self.policy).ok_or_else(|| OpError::invalid("policy"))?;
         let shape = output_shape(cx, 0)?;
         let none = Arg::I64s(Vec::new());
         if !known {
-            let sizes = if cx.has(3) { cx.input_i64(3)?.read() } else { none.clone() };
+            let sizes = if by_sizes { cx.input_i64(3)?.read() } else { none.clone() };
             let axes = Arg::I64s(self.axes.iter().map(|&a| dims.int(a as i64)).collect());
             let given = scales.clone().unwrap_or_else(|| Arg::F32s(Vec::new()));
             let args = vec![Arg::Usizes(x.shape.clone()), axes, given, sizes, policy.clone()];
             cx.call_binding(crate::kernel!(resize::dims(_, _, _, _, _, _)), &shape, |bind| [vec![bind], args].concat())?;
         }
-        let constant = cx.constant(2).and_then(Tensor::to_vec::<f32>);
+        let constant = if by_scales { cx.constant(2).and_then(Tensor::to_vec::<f32>) } else { None };
         let (axes, literal) = if known || self.policy == "Stretch" {
             self.changing(&x, &shape, constant.filter(|_| known))
         } else {
@@ -268,7 +324,7 @@ impl Operator for Resize {
         // With run-time scales all axes are there, as are their scales.
         let axes = if scales.is_some() && literal.is_none() { self.axes.clone() } else { axes };
         let scales = literal.map(Arg::F32s).or(scales).unwrap_or_else(|| Arg::F32s(Vec::new()));
-        let sizes = if cx.has(3) && self.policy != "Stretch" { cx.input_i64(3)?.read() } else { none };
+        let sizes = if by_sizes && self.policy != "Stretch" { cx.input_i64(3)?.read() } else { none };
         let axes = if self.policy == "Stretch" { axes } else { self.axes.clone() };
         let roi = if cx.has(1) { roi(cx)? } else { Arg::F32s(Vec::new()) };
         let list = Arg::Usizes(axes.iter().map(|&a| dims.int(a as i64)).collect());

@@ -138,7 +138,8 @@ fn check_dtypes(cx: &Infer<'_>) -> Result<(), OpError> {
 /// `out = data; out[indices[i, 0], indices[i, 1], …, :] = updates[i, :]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScatterNd {
-    reduction: Reduction,
+    /// How an update meets what is there.
+    pub reduction: Reduction,
 }
 
 /// How many components an index has: the last dim of the indices, which the ranks give where it is symbolic.

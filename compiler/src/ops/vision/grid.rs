@@ -28,18 +28,12 @@ pub fn parse_sample(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
     };
     let align = cx.flag("align_corners", false)?;
     let (x, grid) = (cx.input(0)?, cx.input(1)?);
-    let (dtype, places) = (cx.dtype(x)?, cx.dtype(grid)?);
-    // The kernel has one dtype: one that holds the elements and the places.
-    let compute = match dtype {
-        _ if dtype == places => dtype,
-        DType::I64 | DType::U64 => return Err(OpError::unsupported(format!("GridSample of {dtype}, of which no float holds all numbers"))),
-        DType::F64 | DType::I32 | DType::U32 => DType::F64,
-        _ if places == DType::F64 => DType::F64,
-        _ => DType::F32,
-    };
-    let (x, grid) = (cast::to(cx, x, compute)?, cast::to(cx, grid, compute)?);
-    let y = cx.add(GridSample { sampling: sampling.to_owned(), outside: outside.to_owned(), align }, &[x, grid])?;
-    cast::to(cx, y, dtype).map(|v| vec![v])
+    if cx.dtype(x)? == DType::String && sampling != "Nearest" {
+        return Err(OpError::invalid("strings cannot be interpolated: the mode must be `nearest`"));
+    }
+    // Places are computed in f64 whatever they are given in.
+    let grid = cast::to(cx, grid, DType::F64)?;
+    cx.add(GridSample { sampling: sampling.to_owned(), outside: outside.to_owned(), align }, &[x, grid]).map(|v| vec![v])
 }
 
 /// ONNX `AffineGrid`.
@@ -79,30 +73,22 @@ impl Operator for GridSample {
         let out = cx.output(0)?;
         let dims = cx.dims();
         let points = dims.product(&out.shape[2..]);
-        let sampling = match self.sampling.as_str() {
-            "Nearest" => "Nearest",
-            "Cubic" => "Cubic",
-            _ => "Linear",
-        };
+        let sizes = [x.shape[0], x.shape[1], points].map(Arg::Usize);
         let outside = match self.outside.as_str() {
             "Border" => "Border",
             "Reflection" => "Reflection",
             _ => "Zeros",
         };
+        let (outside, align) = (Arg::Variant("grid_sample::Outside", outside), Arg::Bool(self.align));
+        let args = [out.write(), x.read(), grid.read(), Arg::Usizes(x.shape[2..].to_vec())].into_iter().chain(sizes);
+        if self.sampling == "Nearest" {
+            let kernel = crate::kernel!(grid_sample::grid_nearest(_, _, _, _, _, _, _, _, _) for any(x.dtype));
+            return cx.call(kernel, args.chain([outside, align]).collect());
+        }
+        let sampling = Arg::Variant("grid_sample::Sampling", if self.sampling == "Cubic" { "Cubic" } else { "Linear" });
         cx.call(
-            crate::kernel!(grid_sample::grid_sample(_, _, _, _, _, _, _, _, _, _) for num(x.dtype)),
-            vec![
-                out.write(),
-                x.read(),
-                grid.read(),
-                Arg::Usizes(x.shape[2..].to_vec()),
-                Arg::Usize(x.shape[0]),
-                Arg::Usize(x.shape[1]),
-                Arg::Usize(points),
-                Arg::Variant("grid_sample::Sampling", sampling),
-                Arg::Variant("grid_sample::Outside", outside),
-                Arg::Bool(self.align),
-            ],
+            crate::kernel!(grid_sample::grid_sample(_, _, _, _, _, _, _, _, _, _) for linear(x.dtype)),
+            args.chain([sampling, outside, align]).collect(),
         )
     }
 }

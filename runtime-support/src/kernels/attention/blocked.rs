@@ -7,7 +7,8 @@ use super::{Attention, offset};
 use crate::cx::Cx;
 use crate::error::Fault;
 use crate::kernels::fold::{self, Max};
-use crate::kernels::parallel;
+use crate::kernels::gemm::Shared;
+use crate::kernels::parallel::{self, Parts};
 use crate::kernels::thin::{PANEL, Thin, accumulate};
 use crate::math::{Math, exp_nonpositive};
 use crate::simd::{Simd, WithSimd, dispatch};
@@ -32,19 +33,6 @@ pub const fn scratch_len(p: Attention) -> usize {
 
 /// The multiply-adds that take as long as one element's share of the softmax.
 const SOFTMAX: usize = 32;
-
-/// An output that tasks write at disjoint places.
-#[derive(Clone, Copy)]
-struct Shared(*mut f32);
-// SAFETY: the places are disjoint, see the users.
-unsafe impl Send for Shared {}
-// SAFETY: as above.
-unsafe impl Sync for Shared {}
-impl Shared {
-    fn at(self, offset: usize) -> *mut f32 {
-        self.0.wrapping_add(offset)
-    }
-}
 
 /// Attention in f32, as [`attention_any`](super::attention_any) without scores. `scratch` has [`scratch_len`] elements or more.
 pub fn attention(
@@ -72,11 +60,10 @@ pub fn attention(
     let heads = p.batch * p.kv_heads;
     let cx = parallel::worth(cx, p.batch * p.q_heads * p.q_len * p.kv_len * (p.qk_dim + p.v_dim + SOFTMAX));
     if needed > 0 {
-        let shared = Shared(scratch.as_mut_ptr());
-        let len = needed / heads;
+        let (len, parts) = (needed / heads, Parts::new(scratch));
         parallel::each(cx, heads, |head| {
             // SAFETY: a part of the scratch for each head.
-            let to = unsafe { core::slice::from_raw_parts_mut(shared.at(head * len), len) };
+            let to = unsafe { parts.part(head * len..(head + 1) * len) };
             pack_keys(to, &k[offset(p.k, head / p.kv_heads, head % p.kv_heads, 0)..], &p);
         });
     }
@@ -166,7 +153,8 @@ impl WithSimd for Block<'_> {
             let product = Thin {
                 a: scores.as_ptr(),
                 a_stride: KEYS,
-                out: self.target.at(offset(p.out, self.b, self.h, self.first)),
+                // SAFETY: the output's view was checked.
+                out: unsafe { self.target.at(offset(p.out, self.b, self.h, self.first)) },
                 out_stride: p.out[2],
                 rows: self.count,
                 k: keys,

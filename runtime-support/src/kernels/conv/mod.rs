@@ -25,7 +25,7 @@ pub use winograd::{pack_winograd, pack_winograd_len, winograd, winograd_scratch_
 use crate::cx::Cx;
 use crate::error::Fault;
 use crate::kernels::gemm::{
-    Activation, Arithmetic, Finish, Matrix, PANEL, PATCHES, ROWS, Real, Shared, Target, compute, pack_len, promise,
+    Activation, Arithmetic, Finish, Matrix, PANEL, PATCHES, Panels, ROWS, Real, Shared, Stored, Target, compute, pack_len, promise,
 };
 use crate::kernels::parallel;
 use windows::Windows;
@@ -64,17 +64,17 @@ pub fn pack_conv(out: &mut [f32], w: &[f32], group: usize, out_channels: usize, 
 /// `y = activation(conv(x, w) + bias + residual)`, weights packed by [`pack_conv`].
 ///
 /// `bias` has an element for each output channel; the residual is like the output, its pixels `residual_pitch` apart.
-pub fn conv_packed(
+pub fn conv_packed<W: Stored>(
     cx: Cx,
     y: &mut [f32],
     x: &[f32],
-    w: &[f32],
+    w: &[W],
     bias: Option<&[f32]>,
     residual: Option<&[f32]>,
     g: Geometry,
     activation: Activation,
 ) -> Result<(), Fault> {
-    conv_with::<Real>(cx, y, x, w, bias, residual, g, activation)
+    conv_with::<Real>(cx, y, x, Panels::of(w), bias, residual, g, activation)
 }
 
 /// The most elements of an input that is copied with its padding, on the stack, rather than treated apart at its edges.
@@ -102,7 +102,7 @@ pub(crate) fn conv_with<A: Arithmetic>(
     cx: Cx,
     y: &mut [f32],
     x: &[f32],
-    w: &[f32],
+    w: Panels<'_>,
     bias: Option<&[f32]>,
     residual: Option<&[f32]>,
     g: Geometry,
@@ -139,7 +139,7 @@ pub(crate) fn conv_with<A: Arithmetic>(
         let row_range = parallel::part(rows, ROWS, row_part, row_parts);
         // SAFETY: `check` compared the slices with the geometry; each task has its own rectangle of pixels and channels of the output.
         unsafe {
-            let b = w.as_ptr().wrapping_add(group * pack_len(depth, channels));
+            let b = w.from(group * pack_len(depth, channels));
             let target = Target { b, c: y.at(first), c_row: g.out_pitch, n: channels, finish: &finish };
             if windows_are_pixels {
                 let pixels = Matrix { a: x.get(first_in..).unwrap_or_default(), row: g.in_pitch, col: 1, k: depth };

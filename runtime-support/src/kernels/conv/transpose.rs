@@ -5,7 +5,7 @@ use super::Geometry;
 use crate::cx::Cx;
 use crate::error::Fault;
 use crate::kernels::gemm::PANEL;
-use crate::kernels::gemm::{Activation, Product, Shared, activate, gemm_packed, pack_len, promise};
+use crate::kernels::gemm::{Activation, Product, Shared, Stored, activate, gemm_packed, pack_len, promise};
 use crate::kernels::parallel;
 use crate::simd::{Simd, WithSimd, dispatch};
 use core::ops::Range;
@@ -62,12 +62,12 @@ pub const fn conv_transpose_scratch_len(g: Geometry) -> usize {
 ///
 /// In the geometry, `input` and `output` are the operator's own; kernel, stride, dilation and pads are its attributes
 /// (`output = (input - 1) * stride + (kernel - 1) * dilation + 1 + output_padding - pads - pads_end`).
-pub fn conv_transpose(
+pub fn conv_transpose<W: Stored>(
     cx: Cx,
     y: &mut [f32],
     scratch: &mut [f32],
     x: &[f32],
-    w: &[f32],
+    w: &[W],
     bias: Option<&[f32]>,
     g: Geometry,
     activation: Activation,
@@ -112,12 +112,12 @@ pub const fn conv_transpose_disjoint_scratch_len(g: Geometry) -> usize {
 /// [`conv_transpose`] where the windows lie side by side: one group, strides equal to the kernel, no padding, dense channels.
 ///
 /// Then what one input line gives through one line of taps is one line of outputs, so that line is a matrix product in place.
-pub fn conv_transpose_disjoint(
+pub fn conv_transpose_disjoint<W: Stored>(
     cx: Cx,
     y: &mut [f32],
     scratch: &mut [f32],
     x: &[f32],
-    w: &[f32],
+    w: &[W],
     bias: Option<&[f32]>,
     g: Geometry,
     activation: Activation,

@@ -11,7 +11,7 @@ use super::Geometry;
 use crate::cx::Cx;
 use crate::error::Fault;
 use crate::kernels::gemm::{
-    Activation, Finish, Matrix, PANEL, ROWS, Real, Shared, Target, activate, compute, load_up_to, pack_len, promise, store_up_to,
+    Activation, Finish, Matrix, PANEL, Panels, ROWS, Real, Shared, Target, activate, compute, load_up_to, pack_len, promise, store_up_to,
 };
 use crate::kernels::parallel;
 use crate::simd::{Simd, WithSimd, dispatch};
@@ -237,7 +237,7 @@ pub fn winograd(
         y: Shared(y.as_mut_ptr()),
         scratch: Shared(scratch.as_mut_ptr()),
         x: x.as_ptr(),
-        w: w.as_ptr(),
+        w: Panels::of(w),
         bias,
         residual: residual.map(<[f32]>::as_ptr),
         g: &g,
@@ -260,7 +260,7 @@ struct Job<'a> {
     y: Shared,
     scratch: Shared,
     x: *const f32,
-    w: *const f32,
+    w: Panels<'a>,
     bias: Option<&'a [f32]>,
     residual: Option<*const f32>,
     g: &'a Geometry,
@@ -310,7 +310,7 @@ impl Job<'_> {
             unsafe {
                 let a = core::slice::from_raw_parts(inputs.add(position * plan.inputs), tiles * g.in_channels);
                 let source = Matrix { a, row: g.in_channels, col: 1, k: g.in_channels };
-                let b = self.w.add(position * pack_len(g.in_channels, g.out_channels));
+                let b = self.w.from(position * pack_len(g.in_channels, g.out_channels));
                 let c = products.add(position * plan.products);
                 let target = Target { b, c, c_row: g.out_channels, n: g.out_channels, finish: &finish };
                 compute::<Real>(cx, &source, &target, 0..tiles, 0..g.out_channels.div_ceil(PANEL));

@@ -10,6 +10,7 @@ use core::ops::Range;
 
 use super::epilogue::{Finish, activate};
 use super::pack::PANEL;
+use super::panels::{Panels, WIDE_ROWS, Wide};
 use super::tile::{Arithmetic, Place, Sums, store, tile};
 use crate::cx::{Cx, Isa};
 use crate::simd::{Simd, WithSimd, dispatch};
@@ -20,9 +21,12 @@ const TABLE: usize = if cfg!(feature = "std") { 1024 } else { 256 };
 pub(crate) const PATCHES: usize = if cfg!(feature = "std") { 4096 } else { 1024 };
 /// The most segments in a block of k.
 const SEGMENTS: usize = 32;
-/// The most k in a block, so that a panel's part of it stays in the L1 cache while the rows go by.
-const K_BLOCK: usize = 256;
-/// The most rows in a block, so that its elements of A for one block of k stay in the L2 cache while the panels go by.
+/// The most k in a block, so that a panel's part of it stays near while the rows go by.
+const K_BLOCK: usize = 384;
+/// The same where rows are gathered: the more k, the fewer rows there is room for.
+const K_GATHERED: usize = 256;
+/// The most elements of A, and the most rows, in a block, so that it stays in the L2 cache while the panels go by.
+const A_BLOCK: usize = 96 * K_BLOCK;
 const M_BLOCK: usize = 144;
 /// The panels that go by before the next block of k, so that their part of C stays in the L2 cache too. As many as there are, if the rows of A
 /// would have to be gathered again for each group.
@@ -126,7 +130,7 @@ impl Cut {
 #[derive(Clone, Copy)]
 pub(crate) struct Target<'f> {
     /// The packed panels.
-    pub b: *const f32,
+    pub b: Panels<'f>,
     /// The first element of C.
     pub c: *mut f32,
     /// From a row of C to the next.
@@ -168,7 +172,7 @@ pub(crate) const ROWS: usize = 24;
 /// Computes the given rows and panels with the instruction set of the context.
 ///
 /// # Safety
-/// `b` has the panels, each with a row for each element of the units; C, the residual and the biases cover the rows and columns;
+/// `t.b` has the panels, each with a row for each element of the units; C, the residual and the biases cover the rows and columns;
 /// nobody else touches that part of C.
 pub(crate) unsafe fn compute<A: Arithmetic>(cx: Cx, a: &dyn Source, t: &Target<'_>, rows: Range<usize>, panels: Range<usize>) {
     dispatch(cx, Run(a, t, rows, panels, PhantomData::<A>));
@@ -213,12 +217,23 @@ unsafe fn run<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(
 ) {
     let (units, unit) = a.units();
     // A single tile of rows reads each panel once: then there is nothing to keep in cache, and k is not cut unless pointers run out.
-    let cut = Cut::new((units, unit), if rows.len() <= MR && units == 1 && a.in_place() { usize::MAX } else { K_BLOCK });
+    let limit = if t.b.is_narrow() {
+        WIDE_ROWS.min(K_BLOCK)
+    } else if rows.len() <= MR && units == 1 && a.in_place() {
+        usize::MAX
+    } else if a.in_place() {
+        K_BLOCK
+    } else {
+        K_GATHERED
+    };
+    let cut = Cut::new((units, unit), limit);
     let depth = units * unit;
     let mut table = [core::ptr::null::<f32>(); TABLE];
     let mut patches = Patches { room: [const { MaybeUninit::uninit() }; PATCHES], used: 0 };
+    let mut wide = Wide::new();
     let mut segments = [Segment { unit: 0, start: 0, len: 0 }; SEGMENTS];
-    let blocks = rows.len().div_ceil(M_BLOCK.min(TABLE / cut.whole)).max(1);
+    let most = (A_BLOCK / (cut.whole * cut.len).max(1)).clamp(MR, M_BLOCK).min(TABLE / cut.whole);
+    let blocks = rows.len().div_ceil(most).max(1);
     // Blocks of nearly equal height: a low one at the end would read all panels for little.
     let height = rows.len().div_ceil(blocks).next_multiple_of(MR);
     let group = if a.in_place() && depth > cut.whole * cut.len { PANELS } else { usize::MAX };
@@ -243,12 +258,14 @@ unsafe fn run<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(
             let after = if end == depth { (last, 0) } else { (first, end) };
             for panel in first..last {
                 let (next_panel, next_at) = if panel + 1 < last { (panel + 1, at) } else { after };
-                let next = t.b.wrapping_add((next_panel * depth + next_at) * PANEL);
+                let next = t.b.place((next_panel * depth + next_at) * PANEL);
+                // SAFETY: the panel has these rows, and a block of narrow panels is no longer than what can be widened.
+                let rows_of_b = unsafe { t.b.rows(s, (panel * depth + at) * PANEL, end - at, &mut wide) };
                 let end_column = t.n.min((panel + 1) * PANEL);
                 for column in (panel * PANEL..end_column).step_by(NV * S::LANES) {
                     // SAFETY: the table holds the block's rows; panel and column exist.
                     unsafe {
-                        let b = t.b.add((panel * depth + at) * PANEL + column % PANEL);
+                        let b = rows_of_b.add(column % PANEL);
                         let place = Place {
                             rows: table.as_ptr(),
                             segments: &lengths[..segment_count],

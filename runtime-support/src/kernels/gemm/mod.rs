@@ -7,6 +7,7 @@ mod block;
 mod epilogue;
 mod matrix;
 mod pack;
+mod panels;
 mod product;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -14,11 +15,13 @@ mod tile;
 
 pub use epilogue::{Activation, ActivationKind};
 pub use pack::{PANEL, pack_b, pack_len};
+pub use panels::{Storage, Stored};
 pub use product::Product;
 
 pub(crate) use block::{Column, PATCHES, Patches, ROWS, Segment, Shared, Source, Target, ZEROS, compute};
 pub(crate) use epilogue::{Finish, activate};
 pub(crate) use matrix::Matrix;
+pub(crate) use panels::Panels;
 pub(crate) use product::{extent, promise};
 pub(crate) use tile::{Arithmetic, Pairs, Real, load_up_to, store_up_to};
 
@@ -30,11 +33,11 @@ use crate::kernels::parallel;
 ///
 /// `b` holds as many packed matrices ([`pack_len`] elements each) as `p.b_batch` reaches. `bias` has an element for each column, `row_bias`
 /// one for each row, `residual` is laid out as C. Other elements of `c` (between its rows) are left alone.
-pub fn gemm_packed(
+pub fn gemm_packed<W: Stored>(
     cx: Cx,
     c: &mut [f32],
     a: &[f32],
-    b: &[f32],
+    b: &[W],
     bias: Option<&[f32]>,
     row_bias: Option<&[f32]>,
     residual: Option<&[f32]>,
@@ -42,7 +45,7 @@ pub fn gemm_packed(
     alpha: f32,
     activation: Activation,
 ) -> Result<(), Fault> {
-    gemm_with::<Real>(cx, c, a, b, bias, row_bias, residual, p, alpha, activation)
+    gemm_with::<Real>(cx, c, a, Panels::of(b), bias, row_bias, residual, p, alpha, activation)
 }
 
 /// [`gemm_packed`] for any meaning of the elements; only real ones have an epilogue.
@@ -50,7 +53,7 @@ pub(crate) fn gemm_with<A: Arithmetic>(
     cx: Cx,
     c: &mut [f32],
     a: &[f32],
-    b: &[f32],
+    b: Panels<'_>,
     bias: Option<&[f32]>,
     row_bias: Option<&[f32]>,
     residual: Option<&[f32]>,
@@ -82,8 +85,7 @@ pub(crate) fn gemm_with<A: Arithmetic>(
         let source = Matrix { a: a.get(at(p.a_batch)..).unwrap_or_default(), row: p.a_row, col: p.a_col, k: p.k };
         // SAFETY: the extents were checked above, each task has its own rectangle of C, and no two elements of C overlap.
         unsafe {
-            let target =
-                Target { b: b.as_ptr().wrapping_add(at(p.b_batch) * len), c: c.at(at(p.c_batch)), c_row: p.c_row, n: p.n, finish: &finish };
+            let target = Target { b: b.from(at(p.b_batch) * len), c: c.at(at(p.c_batch)), c_row: p.c_row, n: p.n, finish: &finish };
             let rows = parallel::part(p.m, ROWS, row_part, row_parts);
             compute::<A>(cx, &source, &target, rows, parallel::part(panels, 1, panel_part, panel_parts));
         }

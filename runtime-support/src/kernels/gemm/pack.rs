@@ -3,11 +3,10 @@
 //! A panel row is two AVX-512 registers, four of AVX2 or eight of NEON, so one form serves every instruction set and weights are packed by
 //! the compiler. Convolution weights are packed the same way, with (tap, input channel) in place of the row.
 
-use super::block::Shared;
 use super::product::{extent, promise};
 use crate::cx::Cx;
 use crate::error::Fault;
-use crate::kernels::parallel;
+use crate::kernels::parallel::{self, Parts};
 
 /// The columns of a panel.
 pub const PANEL: usize = 32;
@@ -46,12 +45,12 @@ pub(crate) fn pack_all<'b>(
     let count = out.len() / (k * PANEL);
     // Moving an element costs about as much as eight multiply-adds.
     let tasks = parallel::tasks(cx, out.len().saturating_mul(8));
-    let shared = Shared(out.as_mut_ptr());
+    let parts = Parts::new(out);
     parallel::each(cx, tasks, |task| {
         for i in parallel::part(count, 1, task, tasks) {
             let j = i % panels * PANEL;
             // SAFETY: panel `i` of `count`, which belongs to one task.
-            let panel = unsafe { core::slice::from_raw_parts_mut(shared.at(i * k * PANEL), k * PANEL) };
+            let panel = unsafe { parts.part(i * k * PANEL..(i + 1) * k * PANEL) };
             pack_one(panel, &source(i / panels)[j * col..], k, PANEL.min(n - j), row, col);
         }
     });

@@ -1,5 +1,6 @@
 use super::*;
 use crate::cx::Isa;
+use crate::float::{BF16, F16};
 use std::vec::Vec;
 use std::{format, vec};
 
@@ -92,7 +93,7 @@ fn random_products_match_the_definition() {
 fn packed_weights_are_shared_between_batches_and_large_products_are_cut() {
     let mut noise = Noise(3);
     // Two blocks of rows, three of k, two groups of panels.
-    let (m, n, k) = (150, 300, 520);
+    let (m, n, k) = (150, 300, 800);
     let p = Product { batch: [2, 1], a_batch: [m * k, 0], c_batch: [m * n, 0], ..Product::dense(m, n, k) };
     let (a, b, zeros) = (noise.floats(2 * m * k), noise.floats(k * n), vec![0.0; 2 * m * n]);
     let mut packed = vec![0.0; pack_len(k, n)];
@@ -104,6 +105,35 @@ fn packed_weights_are_shared_between_batches_and_large_products_are_cut() {
         let relu = Activation { kind: ActivationKind::Clip, a: 0.0, b: f32::INFINITY };
         gemm_packed(cx, &mut c, &a, &packed, None, None, None, p, 1.0, relu).unwrap();
         assert_close(&c, &expected, 2e-4, &format!("{cx:?}"));
+    }
+}
+
+#[test]
+fn narrow_weights_are_the_same_product_of_rounded_ones() {
+    let mut noise = Noise(4);
+    // One row and several blocks; more k than can be widened at a time; a panel that is not full.
+    for (m, n, k) in [(1, 40, 300), (7, 300, 129), (150, 70, 520), (3, 5, 0)] {
+        let p = Product::dense(m, n, k);
+        let (a, b, bias) = (noise.floats(m * k), noise.floats(k * n), noise.floats(n));
+        let mut packed = vec![0.0; pack_len(k, n)];
+        pack_b(&mut packed, &b, 1, k, n, 0, n, 1).unwrap();
+        let halves: Vec<F16> = packed.iter().map(|&x| F16::from_f32(x)).collect();
+        let brains: Vec<BF16> = packed.iter().map(|&x| BF16::from_f32(x)).collect();
+        let zeros = vec![0.0; m * n];
+        let expected = |round: &dyn Fn(f32) -> f32| {
+            let mut c = vec![0.0; m * n];
+            naive(&mut c, &a, &b.iter().map(|&x| round(x)).collect::<Vec<_>>(), &bias, &zeros, &zeros, p, 1.0);
+            c
+        };
+        let (of_halves, of_brains) = (expected(&|x| F16::from_f32(x).to_f32()), expected(&|x| BF16::from_f32(x).to_f32()));
+        for cx in contexts() {
+            let relu = Activation::new(ActivationKind::Relu);
+            let mut c = vec![f32::NAN; m * n];
+            gemm_packed(cx, &mut c, &a, &halves, Some(&bias), None, None, p, 1.0, relu).unwrap();
+            assert_close(&c, &of_halves, 1e-4, &format!("f16 {cx:?} {p:?}"));
+            gemm_packed(cx, &mut c, &a, &brains, Some(&bias), None, None, p, 1.0, relu).unwrap();
+            assert_close(&c, &of_brains, 1e-4, &format!("bf16 {cx:?} {p:?}"));
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::Byte;
 use crate::cx::Cx;
 use crate::error::Fault;
 use crate::kernels::conv::{Geometry, conv_with};
-use crate::kernels::gemm::{Activation, PANEL, Pairs, Product, gemm_with, pack_len, promise};
+use crate::kernels::gemm::{Activation, PANEL, Pairs, Panels, Product, gemm_with, pack_len, promise};
 use crate::simd::{Simd, WithSimd, dispatch};
 
 /// The pairs that hold `depth` elements.
@@ -147,7 +147,7 @@ pub fn pack_pairs<T: Byte>(
 /// `out = a · b`, exact in i32 (wrapping): `a` is `m × k` elements [`widen`]ed with one group, `b` is [`pack_pairs`]ed.
 pub fn product(cx: Cx, out: &mut [i32], a: &[i32], b: &[i32], m: usize, k: usize, n: usize) -> Result<(), Fault> {
     let p = Product::dense(m, n, pairs(k));
-    gemm_with::<Pairs>(cx, elements_mut(out), elements(a), elements(b), None, None, None, p, 1.0, Activation::NONE)
+    gemm_with::<Pairs>(cx, elements_mut(out), elements(a), Panels::of(elements(b)), None, None, None, p, 1.0, Activation::NONE)
 }
 
 /// The convolution of `x` ([`widen`]ed with its groups) and `w` ([`pack_pairs`]ed), exact in i32 (wrapping), channels last. The geometry counts
@@ -155,7 +155,7 @@ pub fn product(cx: Cx, out: &mut [i32], a: &[i32], b: &[i32], m: usize, k: usize
 pub fn conv(cx: Cx, out: &mut [i32], x: &[i32], w: &[i32], g: Geometry) -> Result<(), Fault> {
     let in_channels = pairs(g.in_channels / g.group.max(1)).saturating_mul(g.group);
     let g = Geometry { in_channels, in_pitch: in_channels, ..g };
-    conv_with::<Pairs>(cx, elements_mut(out), elements(x), elements(w), None, None, g, Activation::NONE)
+    conv_with::<Pairs>(cx, elements_mut(out), elements(x), Panels::of(elements(w)), None, None, g, Activation::NONE)
 }
 
 #[cfg(test)]

@@ -69,7 +69,10 @@ pub fn dims(bind: &mut [i64], in_shape: &[usize], axes: &[i64], scales: &[f32], 
     for (out, &d) in bind.iter_mut().zip(in_shape) {
         *out = d as i64;
     }
-    let given = if scales.is_empty() { sizes.len() } else { scales.len() };
+    if !scales.is_empty() && !sizes.is_empty() {
+        return Err(Fault::Value { what: "beside scales there must be no sizes", got: sizes.len() as i64 });
+    }
+    let given = scales.len() + sizes.len();
     if given != axes.len() {
         return Err(Fault::Dim { expected: axes.len() as i64, got: given as i64 });
     }

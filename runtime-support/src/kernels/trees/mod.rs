@@ -2,14 +2,16 @@
 //!
 //! The work is in two steps. The first walks the trees and adds up, for each row and each target, what the leaves say: `scores`, and `voted`,
 //! which says for which targets any leaf spoke. [`general`] does that for every ensemble, by the
-//! definition. Quicker, each for what the compiler finds it best for, are [`sums`](sums()) (many rows, small trees), [`bits`](bits()) (few rows, small
-//! trees), [`descend`](descend()) (large trees) and [`walk`](walk()) (a few small trees). The second, [`finish`], adds the base
+//! definition. Quicker, each for what the compiler finds it best for, are [`outcomes`](outcomes()) (small trees, not too many
+//! features), [`sums`](sums()) (many rows, small trees), [`bits`](bits()) (few rows, small trees), [`descend`](descend()) (large trees) and
+//! [`walk`](walk()) (a few small trees). The second, [`finish`], adds the base
 //! values, applies the post-transform and chooses labels. Where the standard is silent, both do what ONNX Runtime does.
 
 pub mod bits;
 pub mod descend;
 mod finish;
 mod general;
+pub mod outcomes;
 mod ranks;
 mod rows;
 mod select;
@@ -20,6 +22,7 @@ pub use bits::bits;
 pub use descend::descend;
 pub use finish::{Transform, Votes, classify, regress};
 pub use general::{Aggregate, general};
+pub use outcomes::{Form, outcomes};
 pub use rows::Share;
 pub use sums::sums;
 pub use walk::walk;

@@ -5,8 +5,10 @@ use super::sums::BLOCK;
 
 /// What a byte of a rank is flipped by where it is compared as signed, which is what vector instructions do.
 pub(super) const SIGN: u8 = 0x80;
-/// Cuts that are counted rather than searched.
-const WINDOW: usize = 32;
+/// Cuts that are counted rather than searched. Those of a feature fill whole windows, with NaN, which is not less than anything.
+pub const WINDOW: usize = 32;
+/// Words a feature in the tables.
+pub const FEATURE: usize = 3;
 
 /// Features and their cuts, as [`sums`](super::sums::sums) has them.
 #[derive(Clone, Copy)]
@@ -19,19 +21,19 @@ impl<T: Score> Cuts<'_, T> {
     /// How many features have cuts.
     #[inline(always)]
     pub fn count(&self) -> usize {
-        self.features.len() / 2
+        self.features.len() / FEATURE
     }
 
     /// For each of them how many of its cuts are less than the row has; if that is NaN, one more than there are.
     #[inline(always)]
     pub fn of_row(&self, ranks: &mut [u16], x: &[T]) -> Option<()> {
-        let mut start = 0;
-        for (rank, feature) in ranks.iter_mut().zip(self.features.chunks_exact(2)) {
-            let cuts = self.sorted.get(start..feature[1] as usize)?;
+        let (mut start, sorted) = (0, self.sorted.as_chunks().0);
+        for (rank, feature) in ranks.iter_mut().zip(self.features.as_chunks::<FEATURE>().0) {
+            let cuts = sorted.get(start..feature[1] as usize)?;
             start = feature[1] as usize;
             let x = *x.get(feature[0] as usize)?;
             let less = less(cuts, x)?;
-            *rank = if x.is_missing() { cuts.len() as u16 + 1 } else { less as u16 };
+            *rank = if x.is_missing() { feature[2] as u16 + 1 } else { less as u16 };
         }
         Some(())
     }
@@ -79,9 +81,9 @@ impl<T: Score> Tables<'_, T> {
     #[inline(always)]
     pub fn of_row<R: Rank>(&self, ranks: &mut [R], x: &[T]) -> Option<()> {
         let mut columns = self.columns.chunks_exact(3).zip(ranks).peekable();
-        let mut start = 0;
-        for (place, feature) in self.features.chunks_exact(2).enumerate() {
-            let cuts = self.sorted.get(start..feature[1] as usize)?;
+        let (mut start, sorted) = (0, self.sorted.as_chunks().0);
+        for (place, feature) in self.features.as_chunks::<FEATURE>().0.iter().enumerate() {
+            let cuts = sorted.get(start..feature[1] as usize)?;
             start = feature[1] as usize;
             let x = *x.get(feature[0] as usize)?;
             let less = less(cuts, x)?;
@@ -96,9 +98,9 @@ impl<T: Score> Tables<'_, T> {
     #[inline(always)]
     pub fn of_block(&self, ranks: &mut [[u8; BLOCK]], x: &[T], features: usize, count: usize) -> Option<()> {
         let mut columns = self.columns.chunks_exact(3).zip(ranks).peekable();
-        let mut start = 0;
-        for (place, feature) in self.features.chunks_exact(2).enumerate() {
-            let cuts = self.sorted.get(start..feature[1] as usize)?;
+        let (mut start, sorted) = (0, self.sorted.as_chunks().0);
+        for (place, feature) in self.features.as_chunks::<FEATURE>().0.iter().enumerate() {
+            let cuts = sorted.get(start..feature[1] as usize)?;
             start = feature[1] as usize;
             let mut values = [T::default(); BLOCK];
             for (value, x) in values.iter_mut().zip(x.get(feature[0] as usize..)?.iter().step_by(features)).take(count) {
@@ -118,31 +120,22 @@ impl<T: Score> Tables<'_, T> {
     }
 }
 
-/// How many of the ascending cuts are less than `x`: halved without a branch, then counted.
+/// How many of the ascending cuts are less than `x`: the window where it lies is found by halving, without a branch, and counted.
 #[inline(always)]
-fn less<T: Score>(cuts: &[T], x: T) -> Option<u32> {
-    let (mut start, mut len) = (0, cuts.len());
-    if len < WINDOW {
-        return Some(counted(cuts, x));
-    }
-    while len > WINDOW {
-        // The number of cuts below is in start..=start + len.
+fn less<T: Score>(windows: &[[T; WINDOW]], x: T) -> Option<u32> {
+    let (mut start, mut len) = (0, windows.len());
+    while len > 1 {
         let half = len / 2;
-        let below = *cuts.get(start + half - 1)? < x;
+        let below = windows.get(start + half - 1)?[WINDOW - 1] < x;
         start += half * usize::from(below);
         len -= half;
     }
-    // Where the window sticks out it begins earlier, with cuts that are less.
-    let start = start.min(cuts.len() - WINDOW);
-    let window: &[T; WINDOW] = cuts.get(start..)?.first_chunk()?;
-    Some(start as u32 + counted(window, x))
-}
-
-#[inline(always)]
-fn counted<T: Score>(cuts: &[T], x: T) -> u32 {
-    let mut count = 0;
-    for &cut in cuts {
-        count += u32::from(cut < x);
+    // In eight sums: one would become a bit test for each cut.
+    let mut counts = [0u32; 8];
+    for cuts in windows.get(start)?.as_chunks::<8>().0 {
+        for (count, &cut) in counts.iter_mut().zip(cuts) {
+            *count += u32::from(cut < x);
+        }
     }
-    count
+    Some((start * WINDOW) as u32 + counts.iter().sum::<u32>())
 }

@@ -5,6 +5,7 @@
 //! *rank* among the cuts that any tree has for it, so that a test is a comparison of bytes; then all nodes of a tree are evaluated from the leaves
 //! up, each choosing between the leaf numbers of its branches for all rows at once.
 
+pub use super::ranks::{FEATURE, WINDOW};
 use super::rows::{self, BROKEN, Rows, Share};
 use super::{Score, ranks, select};
 use crate::cx::Cx;
@@ -34,7 +35,8 @@ pub(super) struct Forest<'a, T> {
 ///
 /// - `scores`: rows × targets; `x`: rows × features. `ranks`: scratch, [`BLOCK`] times the
 ///   number of columns for each task that may run at a time.
-/// - `features`: two words each: the feature, and the end of its cuts in `sorted`. `columns`: three words each: the place in `features`, the
+/// - `features`: three words each: the feature, the end of its cuts in `sorted` (counted in windows of [`WINDOW`], filled with NaN), and how many
+///   there are. `columns`: three words each: the place in `features`, the
 ///   first cut, and 1 if NaN has rank 0 (else 255). `tests`: four halves each: the column, the greatest rank for which it is true, the branches:
 ///   a leaf's number, or 256 and more for a test's number within the tree.
 /// - `trees`: four words each: first test, end of the tests, first leaf, target. `values`: width (1 or targets) a leaf.

@@ -1,7 +1,7 @@
 //! AVX2, FMA and F16C: eight lanes. Masks are vectors of all ones or all zeros.
 
 use crate::cx::Isa;
-use crate::simd::{Simd, memory_words, shift_words, words};
+use crate::simd::{Simd, TESTS, memory_words, shift_words, words};
 use core::arch::x86_64::*;
 
 super::token! {
@@ -60,6 +60,11 @@ unsafe impl Simd for Avx2 {
         load_bf16_ptr(p: *const u16) -> F = _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128(p.cast()))));
         load_f16_ptr(p: *const u16) -> F = _mm256_cvtph_ps(_mm_loadu_si128(p.cast()));
         store_f16_ptr(p: *mut u16, v: F) = _mm_storeu_si128(p.cast(), _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v));
+    }
+    #[inline(always)]
+    fn tests<const N: usize>(self, table: &[[u8; 16]; N], which: &[u8; TESTS], least: &[u8; TESTS]) -> u32 {
+        // SAFETY: the token proves that the CPU has the instructions; the loads are of arrays of that length.
+        unsafe { super::tests(table, which, least) }
     }
     #[inline(always)]
     unsafe fn store_head_ptr(self, mut p: *mut f32, v: F, n: usize) {

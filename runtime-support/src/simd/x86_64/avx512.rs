@@ -2,7 +2,7 @@
 #![allow(unused_unsafe)] // A few of these intrinsics are plain functions.
 
 use crate::cx::Isa;
-use crate::simd::{Simd, memory_words, shift_words, words};
+use crate::simd::{Simd, TESTS, memory_words, shift_words, words};
 use core::arch::x86_64::*;
 
 super::token! {
@@ -40,6 +40,11 @@ unsafe impl Simd for Avx512 {
         load_bf16_ptr(p: *const u16) -> F = _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p.cast()))));
         load_f16_ptr(p: *const u16) -> F = _mm512_cvtph_ps(_mm256_loadu_si256(p.cast()));
         store_f16_ptr(p: *mut u16, v: F) = _mm256_storeu_si256(p.cast(), _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v));
+    }
+    #[inline(always)]
+    fn tests<const N: usize>(self, table: &[[u8; 16]; N], which: &[u8; TESTS], least: &[u8; TESTS]) -> u32 {
+        // SAFETY: the token proves that the CPU has the instructions; the loads are of arrays of that length.
+        unsafe { super::tests(table, which, least) }
     }
     #[inline(always)]
     fn prefetch(self, p: *const f32) {

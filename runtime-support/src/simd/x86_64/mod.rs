@@ -6,6 +6,9 @@ mod avx512;
 pub use avx2::Avx2;
 pub use avx512::Avx512;
 
+use super::TESTS;
+use core::arch::x86_64::*;
+
 /// A token type: its constructors and its door.
 macro_rules! token {
     ($(#[$doc:meta])* $name:ident = $($feature:literal),*) => {
@@ -41,3 +44,26 @@ macro_rules! token {
     };
 }
 use token;
+
+/// [`Simd::tests`](super::Simd::tests): a shuffle finds a byte among 16, bits 4 and 5 of its place say among which.
+/// # Safety
+/// AVX2.
+#[inline(always)]
+unsafe fn tests<const N: usize>(table: &[[u8; 16]; N], which: &[u8; TESTS], least: &[u8; TESTS]) -> u32 {
+    // SAFETY: AVX2 is the caller's word; what is loaded are arrays of 16 and 32 bytes.
+    unsafe {
+        let (place, least) = (_mm256_loadu_si256(which.as_ptr().cast()), _mm256_loadu_si256(least.as_ptr().cast()));
+        // A place is less than 64, so nothing is shifted from one byte to the next but zeros.
+        let (bit4, bit5) = (_mm256_slli_epi16::<3>(place), _mm256_slli_epi16::<2>(place));
+        let mut halves = [_mm256_setzero_si256(); 2];
+        for (half, table) in halves.iter_mut().zip(table.chunks(2)) {
+            let mut found = [_mm256_setzero_si256(); 2];
+            for (found, table) in found.iter_mut().zip(table) {
+                *found = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast())), place);
+            }
+            *half = _mm256_blendv_epi8(found[0], found[1], bit4);
+        }
+        let byte = if N > 2 { _mm256_blendv_epi8(halves[0], halves[1], bit5) } else { halves[0] };
+        _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(byte, least), byte)) as u32
+    }
+}

@@ -118,31 +118,31 @@ impl Numbers {
 }
 
 /// The columns of the table of nodes.
-struct Columns {
-    trees: Vec<i64>,
-    ids: Vec<i64>,
-    features: Vec<i64>,
+struct Columns<'a> {
+    trees: &'a [i64],
+    ids: &'a [i64],
+    features: &'a [i64],
     /// `None` for a leaf.
     modes: Vec<Option<Mode>>,
     values: Vec<f64>,
-    missing: Vec<i64>,
-    branches: [Vec<i64>; 2],
+    missing: &'a [i64],
+    branches: [&'a [i64]; 2],
 }
 
 fn read(cx: &mut Parse<'_>, numbers: &mut Numbers, votes: &str, targets: usize) -> Result<Ensemble, OpError> {
     let columns = Columns::read(cx, numbers)?;
     let leaves = Leaves::read(cx, numbers, votes)?;
-    assemble(&columns, &leaves, targets)?.checked()
+    let ensemble = assemble(&columns, &leaves, targets)?;
+    drop((columns, leaves));
+    ensemble.checked()
 }
 
-impl Columns {
-    fn read(cx: &mut Parse<'_>, numbers: &mut Numbers) -> Result<Self, OpError> {
-        let ints = |name: &str| cx.ints(name).map(Option::unwrap_or_default);
-        let (trees, ids) = (ints("nodes_treeids")?, ints("nodes_nodeids")?);
-        let (features, missing) = (ints("nodes_featureids")?, ints("nodes_missing_value_tracks_true")?);
-        let branches = [ints("nodes_truenodeids")?, ints("nodes_falsenodeids")?];
-        let modes = cx.strings("nodes_modes")?.unwrap_or_default();
-        let modes = modes.iter().map(|m| mode(m)).collect::<Result<Vec<_>, _>>()?;
+impl<'a> Columns<'a> {
+    fn read(cx: &mut Parse<'a>, numbers: &mut Numbers) -> Result<Self, OpError> {
+        let (trees, ids) = (cx.int_list("nodes_treeids")?, cx.int_list("nodes_nodeids")?);
+        let (features, missing) = (cx.int_list("nodes_featureids")?, cx.int_list("nodes_missing_value_tracks_true")?);
+        let branches = [cx.int_list("nodes_truenodeids")?, cx.int_list("nodes_falsenodeids")?];
+        let modes = cx.byte_strings("nodes_modes")?.iter().map(|m| mode(m)).collect::<Result<Vec<_>, _>>()?;
         let values = numbers.read(cx, "nodes_values")?;
         let all = [
             ("nodes_nodeids", ids.len()),
@@ -159,30 +159,30 @@ impl Columns {
     }
 }
 
-fn mode(name: &str) -> Result<Option<Mode>, OpError> {
+fn mode(name: &[u8]) -> Result<Option<Mode>, OpError> {
     Ok(Some(match name {
-        "LEAF" => return Ok(None),
-        "BRANCH_LEQ" => Mode::Leq,
-        "BRANCH_LT" => Mode::Lt,
-        "BRANCH_GTE" => Mode::Gte,
-        "BRANCH_GT" => Mode::Gt,
-        "BRANCH_EQ" => Mode::Eq,
-        "BRANCH_NEQ" => Mode::Neq,
-        other => return Err(OpError::invalid(format!("a node's mode is `{}`", crate::report::clean(other)))),
+        b"LEAF" => return Ok(None),
+        b"BRANCH_LEQ" => Mode::Leq,
+        b"BRANCH_LT" => Mode::Lt,
+        b"BRANCH_GTE" => Mode::Gte,
+        b"BRANCH_GT" => Mode::Gt,
+        b"BRANCH_EQ" => Mode::Eq,
+        b"BRANCH_NEQ" => Mode::Neq,
+        other => return Err(OpError::invalid(format!("a node's mode is `{}`", crate::report::clean(&String::from_utf8_lossy(other))))),
     }))
 }
 
 /// The columns of the table of votes.
-struct Leaves {
-    trees: Vec<i64>,
-    nodes: Vec<i64>,
-    targets: Vec<i64>,
+struct Leaves<'a> {
+    trees: &'a [i64],
+    nodes: &'a [i64],
+    targets: &'a [i64],
     weights: Vec<f64>,
 }
 
-impl Leaves {
-    fn read(cx: &mut Parse<'_>, numbers: &mut Numbers, prefix: &str) -> Result<Self, OpError> {
-        let ints = |name: &str| cx.ints(&format!("{prefix}_{name}")).map(Option::unwrap_or_default);
+impl<'a> Leaves<'a> {
+    fn read(cx: &mut Parse<'a>, numbers: &mut Numbers, prefix: &str) -> Result<Self, OpError> {
+        let ints = |name: &str| cx.int_list(&format!("{prefix}_{name}"));
         let (trees, nodes, targets) = (ints("treeids")?, ints("nodeids")?, ints("ids")?);
         let weights = numbers.read(cx, &format!("{prefix}_weights"))?;
         for (name, len) in [("nodeids", nodes.len()), ("ids", targets.len()), ("weights", weights.len())] {
@@ -201,7 +201,7 @@ struct Places {
 }
 
 impl Places {
-    fn new(c: &Columns) -> Result<Self, OpError> {
+    fn new(c: &Columns<'_>) -> Result<Self, OpError> {
         let mut places = Self { trees: HashMap::new(), odd: HashMap::new() };
         let mut start = 0;
         for run in c.trees.chunk_by(|a, b| a == b) {
@@ -231,7 +231,7 @@ impl Places {
 }
 
 /// The ensemble as the tables say, unchecked. Leaves have the numbers of their nodes.
-fn assemble(c: &Columns, leaves: &Leaves, targets: usize) -> Result<Ensemble, OpError> {
+fn assemble(c: &Columns<'_>, leaves: &Leaves<'_>, targets: usize) -> Result<Ensemble, OpError> {
     let places = Places::new(c)?;
     let link = |place: usize| if c.modes[place].is_some() { Link::node(place) } else { Link::leaf(place) };
     let mut nodes = Vec::with_capacity(c.trees.len());
@@ -242,7 +242,7 @@ fn assemble(c: &Columns, leaves: &Leaves, targets: usize) -> Result<Ensemble, Op
             roots.push(link(i));
         }
         let branches = if mode.is_some() {
-            let branch = |k: usize| places.find(&c.ids, start, end, c.branches[k][i]).map(link);
+            let branch = |k: usize| places.find(c.ids, start, end, c.branches[k][i]).map(link);
             [branch(0)?, branch(1)?]
         } else {
             [Link::leaf(i); 2]
@@ -261,12 +261,12 @@ pub(super) fn feature(id: i64) -> Result<u32, OpError> {
 
 /// The votes in the order of their leaves, and where each leaf's begin. Votes of inner nodes are dropped; if there is one target, the first vote of
 /// a leaf is the only one, and a leaf without votes gives its value.
-fn collect_votes(c: &Columns, places: &Places, leaves: &Leaves, targets: usize) -> Result<(Vec<u32>, Vec<Vote>), OpError> {
+fn collect_votes(c: &Columns<'_>, places: &Places, leaves: &Leaves<'_>, targets: usize) -> Result<(Vec<u32>, Vec<Vote>), OpError> {
     let mut at = Vec::with_capacity(leaves.trees.len());
-    for (tree, &node) in leaves.trees.iter().zip(&leaves.nodes) {
+    for (tree, &node) in leaves.trees.iter().zip(leaves.nodes) {
         let found =
             places.trees.get(tree).ok_or_else(|| OpError::invalid(format!("a weight belongs to tree {tree}, which has no nodes")))?;
-        at.push(places.find(&c.ids, found.0, found.1, node)?);
+        at.push(places.find(c.ids, found.0, found.1, node)?);
     }
     let mut order: Vec<u32> = (0..at.len() as u32).filter(|&v| c.modes[at[v as usize]].is_none()).collect();
     order.sort_by_key(|&v| at[v as usize]);

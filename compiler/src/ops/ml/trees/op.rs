@@ -8,11 +8,12 @@ use crate::ir::{DType, Dim, Fact, Tensor, ValueId};
 use crate::lower::{Lower, Operand};
 use crate::ops::{Infer, OpError, Operator, elementwise};
 use crate::program::Arg;
-use onnxc_runtime::kernels::trees::{bits, descend, sums};
+use onnxc_runtime::kernels::trees::{bits, descend, outcomes, sums};
 use serde::{Deserialize, Serialize};
 
 crate::param_struct!(trees::Share { targets, width, least, below });
 crate::param_enum!(trees::Aggregate { Sum, Average, Min, Max });
+crate::param_enum!(trees::Form { Levels, Heap, Chain, LongChain });
 crate::param_enum!(trees::Transform { None, Logistic, Softmax, SoftmaxZero, Probit });
 crate::param_enum!(trees::Votes { Several, OnePositive, OneMixed });
 
@@ -176,16 +177,16 @@ impl Trees {
         let double = cx.input(0)?.dtype == DType::F64;
         let rows = shape.first().and_then(|&rows| cx.dims().value(rows)).and_then(|rows| usize::try_from(rows).ok());
         let sums = matches!(self.aggregate, Aggregate::Sum | Aggregate::Average);
-        match self.ensemble(cx).filter(|_| sums).and_then(|e| plan::plan(&e, double, rows)) {
+        match self.ensemble(|i| cx.constant(i)).filter(|_| sums).and_then(|e| plan::plan(&e, double, rows)) {
             Some(plan) => self.planned(cx, shape, &plan),
             None => self.general(cx, shape),
         }
     }
 
-    /// The ensemble that the constant inputs are.
-    fn ensemble(&self, cx: &Lower<'_>) -> Option<Ensemble> {
-        let words = |i: usize| cx.constant(i).and_then(Tensor::to_vec::<u32>);
-        let numbers = |i: usize| cx.constant(i).and_then(Tensor::to_f64s);
+    /// The ensemble that the constant inputs are; `constant` gives input `i`.
+    pub fn ensemble<'t>(&self, constant: impl Fn(usize) -> Option<&'t Tensor>) -> Option<Ensemble> {
+        let words = |i: usize| constant(i).and_then(Tensor::to_vec::<u32>);
+        let numbers = |i: usize| constant(i).and_then(Tensor::to_f64s);
         let (ends, members, roots) = (words(3)?, numbers(4)?, words(5)?);
         let sets = ends.windows(2).map(|w| members.get(w[0] as usize..w[1] as usize).map(<[f64]>::to_vec)).collect::<Option<_>>()?;
         let votes = words(7)?.into_iter().zip(numbers(8)?).map(|(target, weight)| Vote { target, weight }).collect();
@@ -217,6 +218,7 @@ impl Trees {
         let ranks = |r: &Ranks| cuts(&r.cuts).into_iter().chain([("columns", ints(&r.columns))]);
         let values = || ("values", numbers(&plan.values));
         let trees = || ("trees", ints(&select::trees(&plan.forest)));
+        let mut sizes = Vec::new();
         let (mut args, kernel, tables) = match way {
             Way::Walk(walk) => {
                 let kernel = crate::kernel!(trees::walk(_, _, _, _, _, _, _) for real(x.dtype));
@@ -248,8 +250,21 @@ impl Trees {
                 let own = [("nodes", ints(&d.nodes)), ("node_leaves", ints(&d.leaves)), ("roots", ints(&d.trees)), values()];
                 (vec![Arg::Cx, scores, scratch, x.read()], kernel, ranks(r).chain(own).collect())
             }
+            Way::Outcomes(o, r) => {
+                let kernel = crate::kernel!(trees::outcomes(_, _, _, _, _, _, _, _, _, _, _, _, _, _) for real(x.dtype));
+                let scratch = scratch(cx, DType::U8, x, outcomes::BLOCK * outcomes::MOST_COLUMNS);
+                let own = [
+                    ("outcome_tests", Tensor::vector(&o.tests)),
+                    ("chains", ints(&o.chains)),
+                    ("outcome_trees", ints(&o.trees)),
+                    ("outcome_values", numbers(&o.values)),
+                ];
+                sizes = vec![Arg::Variant("trees::Form", o.name()), Arg::Usize(cx.int(o.steps as i64))];
+                (vec![Arg::Cx, scores, scratch, x.read()], kernel, ranks(r).chain(own).collect())
+            }
         };
         args.extend(tables.into_iter().map(|(name, tensor)| cx.weight(name, tensor).read()));
+        args.extend(sizes);
         let share = [("targets", self.targets), ("width", plan.forest.width), ("least", rows.0), ("below", rows.1)];
         args.push(Arg::Struct("trees::Share", share.map(|(name, n)| (name, Arg::Usize(cx.int(n as i64)))).to_vec()));
         cx.call(kernel, args)

@@ -6,15 +6,19 @@
 
 pub mod bits;
 pub mod descend;
+pub mod outcomes;
 pub mod ranks;
+mod run;
 pub mod select;
 pub mod shape;
 
 use super::ensemble::Ensemble;
 use bits::Bits;
 use descend::Descend;
-use onnxc_runtime::kernels::trees::{descend as descent, sums};
+use onnxc_runtime::kernels::trees::{descend as descent, outcomes as words, sums};
+use outcomes::Outcomes;
 use ranks::{Cuts, Ranks};
+pub use run::Runner;
 use select::{Select, Walk};
 use shape::Forest;
 
@@ -29,6 +33,8 @@ pub enum Way {
     Select(Select, Ranks),
     /// `trees::descend`.
     Descend(Descend, Ranks),
+    /// `trees::outcomes`.
+    Outcomes(Outcomes, Ranks),
 }
 
 /// What an ensemble becomes.
@@ -46,20 +52,24 @@ pub struct Plan {
     pub split: usize,
 }
 
-/// A way, and what a row and a block of rows cost.
-struct Offer {
-    way: Way,
-    row: f64,
-    block: f64,
+/// A way, and what it costs: estimates of cycles.
+#[derive(Debug)]
+pub struct Offer {
+    /// The way.
+    pub way: Way,
+    /// One row.
+    pub row: f64,
+    /// A block of [`sums::BLOCK`] rows.
+    pub block: f64,
 }
 
 /// The rows of a block, for costs.
-const BLOCK: usize = sums::BLOCK;
+pub const BLOCK: usize = sums::BLOCK;
 
 /// The plan, unless the ensemble has something that the tuned kernels cannot do. `double`: whether scores are f64; `rows`: their number, if known.
 pub fn plan(e: &Ensemble, double: bool, rows: Option<usize>) -> Option<Plan> {
     let forest = Forest::new(e, double)?;
-    let values = forest.trees.iter().flat_map(|t| &t.leaves).flat_map(|&leaf| forest.values(e, leaf)).collect();
+    let values = forest.all_values(e);
     let offers = offers(e, &forest);
     let least = |cost: fn(&Offer) -> f64| (0..offers.len()).min_by(|&a, &b| cost(&offers[a]).total_cmp(&cost(&offers[b])));
     let (few, many) = (least(|o| o.row)?, least(|o| o.block)?);
@@ -73,13 +83,8 @@ pub fn plan(e: &Ensemble, double: bool, rows: Option<usize>) -> Option<Plan> {
     Some(Plan { split: if few.is_none() { 0 } else { split }, forest, values, few, many })
 }
 
-/// All ways to evaluate a forest.
-pub fn ways(e: &Ensemble, forest: &Forest) -> Vec<Way> {
-    offers(e, forest).into_iter().map(|offer| offer.way).collect()
-}
-
-/// The ways there are, with their costs.
-fn offers(e: &Ensemble, forest: &Forest) -> Vec<Offer> {
+/// The ways there are to evaluate a forest, with their costs.
+pub fn offers(e: &Ensemble, forest: &Forest) -> Vec<Offer> {
     let mut offers = Vec::new();
     if let Some(walk) = Walk::new(forest) {
         let row = Walk::row_cycles(forest);
@@ -89,6 +94,12 @@ fn offers(e: &Ensemble, forest: &Forest) -> Vec<Offer> {
     if let Some(bits) = Bits::new(e, forest, &cuts) {
         let row = cuts.row_cycles() + bits.row_cycles();
         offers.push(Offer { way: Way::Bits(bits, cuts.clone()), row, block: row * BLOCK as f64 });
+    }
+    if let Some(ranks) = Ranks::new(forest, &cuts, words::MOST_CUTS)
+        && let Some(outcomes) = Outcomes::new(e, forest, &ranks)
+    {
+        let row = cuts.row_cycles() + outcomes.row_cycles();
+        offers.push(Offer { way: Way::Outcomes(outcomes, ranks), row, block: row * BLOCK as f64 });
     }
     if let Some(ranks) = Ranks::new(forest, &cuts, sums::MOST_CUTS)
         && let Some(select) = Select::new(forest, &ranks)

@@ -1,14 +1,15 @@
 //! The ranks that tests compare, and how many of them a row costs.
 
 use super::shape::{Forest, Test};
+use onnxc_runtime::kernels::trees::sums::{FEATURE, WINDOW};
 use std::collections::{BTreeMap, HashMap};
 
 /// The cuts of each feature. The tables are as `onnxc_runtime::kernels::trees::sums` has them.
 #[derive(Clone, Debug, Default)]
 pub struct Cuts {
-    /// Two words each: the feature, and the end of its cuts in `sorted`.
+    /// Three words each: the feature, the end of its cuts in `sorted`, counted in windows, and how many there are.
     pub features: Vec<u32>,
-    /// The cuts of each feature, ascending.
+    /// The cuts of each feature, ascending, then NaN to the end of a window.
     pub sorted: Vec<f64>,
     /// Places of features.
     places: HashMap<u32, usize>,
@@ -25,16 +26,18 @@ impl Cuts {
         for (place, (feature, mut cuts)) in by_feature.into_iter().enumerate() {
             cuts.sort_by(f64::total_cmp);
             cuts.dedup_by(|a, b| a == b);
+            let count = u32::try_from(cuts.len()).ok()?;
             all.sorted.extend(cuts);
+            all.sorted.resize(all.sorted.len().next_multiple_of(WINDOW), f64::NAN);
             all.places.insert(feature, place);
-            all.features.extend([feature, u32::try_from(all.sorted.len()).ok()?]);
+            all.features.extend([feature, u32::try_from(all.sorted.len() / WINDOW).ok()?, count]);
         }
         Some(all)
     }
 
     /// How many features have cuts.
     pub fn count(&self) -> usize {
-        self.features.len() / 2
+        self.features.len() / FEATURE
     }
 
     /// The place of a test's feature, and the greatest rank for which the test is true.
@@ -45,8 +48,8 @@ impl Cuts {
 
     /// The cuts of the feature at a place.
     pub fn of(&self, place: usize) -> &[f64] {
-        let start = if place == 0 { 0 } else { self.features[2 * place - 1] };
-        self.sorted.get(start as usize..self.features[2 * place + 1] as usize).unwrap_or_default()
+        let start = if place == 0 { 0 } else { self.features[FEATURE * (place - 1) + 1] as usize * WINDOW };
+        self.sorted.get(start..start + self.features[FEATURE * place + 2] as usize).unwrap_or_default()
     }
 
     /// Cycles to rank one row: a few halvings, then a window is counted.

@@ -71,6 +71,11 @@ impl Forest {
         Some(Self { voted: voted(e, &trees)?, width: width(e, &trees)?, trees })
     }
 
+    /// The values of all leaves, tree by tree.
+    pub fn all_values(&self, e: &Ensemble) -> Vec<f64> {
+        self.trees.iter().flat_map(|t| &t.leaves).flat_map(|&leaf| self.values(e, leaf)).collect()
+    }
+
     /// The values of an ensemble's leaf.
     pub fn values(&self, e: &Ensemble, leaf: usize) -> impl Iterator<Item = f64> {
         let mut values = vec![0.0; self.width];

@@ -1,5 +1,0 @@
-mod model {
-    onnxc_macros::include_onnx!("models/twice.onnx", weights = mmap);
-}
-
-fn main() {}
