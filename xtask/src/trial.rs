@@ -3,7 +3,7 @@
 use crate::data;
 use crate::manifest::Manifest;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use onnxc::harness::batch::Runtime;
+use onnxc::harness::batch::{self, Runtime};
 use onnxc::harness::cases::Case;
 use onnxc::harness::modes::Mode;
 use onnxc::harness::summary::{self, Outcome, State};
@@ -35,6 +35,9 @@ pub struct Trial {
     /// Print a line for every case, not only for those that fail
     #[arg(long)]
     all: bool,
+    /// Remove a mode's sources and executables once it was run: they take gigabytes, and only a next run on this machine could use them
+    #[arg(long)]
+    discard: bool,
     /// Cases at a time (default: the number of cores)
     #[arg(long)]
     jobs: Option<usize>,
@@ -131,6 +134,9 @@ impl Trial {
         };
         let outcomes = verify(&suite.cases, &settings, &progress);
         bar.finish_and_clear();
+        if self.discard {
+            batch::discard(&settings.dir, &settings.target)?;
+        }
         outcomes
     }
 

@@ -95,6 +95,33 @@ pub fn build(
     Ok(built)
 }
 
+/// What the names of the packages in `dir` begin with. Cargo tells crates of one name in one target directory apart by their place below the
+/// workspace only: each run needs names of its own.
+pub fn package_names(dir: &Path) -> String {
+    let folder = dir.file_name().map(|f| f.to_string_lossy().replace(|c: char| !c.is_ascii_alphanumeric(), "-")).unwrap_or_default();
+    format!("onnxc-batch-{folder}-")
+}
+
+/// Removes what [`build`] has left in `dir` and of its packages in `target`, several gigabytes for many models.
+pub fn discard(dir: &Path, target: &Path) -> Result<(), String> {
+    let remove = |path: &Path| {
+        let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+        removed.map_err(|e| format!("{}: {e}", path.display()))
+    };
+    // Packages are named with hyphens, crates with underscores.
+    let names = package_names(dir);
+    let crates = names.replace('-', "_");
+    for folder in ["", "deps", "incremental", ".fingerprint"] {
+        for entry in std::fs::read_dir(target.join("debug").join(folder)).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            if [&names, &crates].iter().any(|n| name.to_string_lossy().starts_with(n.as_str())) {
+                remove(&entry.path())?;
+            }
+        }
+    }
+    remove(dir)
+}
+
 /// What is left to build of a batch that failed: without the modules complained about, or in halves if nobody knows which are at fault.
 fn sort_out(batch: Batch, complaints: &BTreeMap<String, String>, log: &str, built: &mut HashMap<String, Built>) -> Vec<Batch> {
     let (bad, good): (Vec<String>, Vec<String>) = batch.modules.into_iter().partition(|m| complaints.contains_key(m));
@@ -208,4 +235,27 @@ pub fn write_module(dir: &Path, name: &str, source: &str, blob: Option<&[u8]>) -
 /// Where the file of constants of a module lies, from a package of a batch.
 pub fn blob_path(module: &str) -> String {
     format!("../{MODULES}/{module}.weights")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn discard_takes_what_is_its_own() {
+        let root = tempfile::tempdir().unwrap();
+        let (dir, other, target) = (root.path().join("models-static"), root.path().join("models-static-2"), root.path().join("target"));
+        let own = ["onnxc-batch-models-static-0", "deps/onnxc_batch_models_static_0-1a", ".fingerprint/onnxc-batch-models-static-0-1a/x"];
+        let others = ["onnxc-batch-models-dynamic-0", "deps/libonnxc_runtime-2b.rlib", "deps/onnxc_batch_models_2-1a"];
+        for file in own.iter().chain(&others) {
+            let path = target.join("debug").join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        [&dir, &other].map(|d| std::fs::create_dir(d).unwrap());
+        discard(&dir, &target).unwrap();
+        assert!(!dir.exists() && other.exists());
+        assert!(own.iter().all(|f| !target.join("debug").join(f).exists()));
+        assert!(others.iter().all(|f| target.join("debug").join(f).exists()));
+    }
 }

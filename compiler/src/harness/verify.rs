@@ -240,11 +240,8 @@ fn batches(cases: &[Case], prepared: &[Prepared], settings: &Settings) -> Vec<Ba
     for part in prepared.iter().flat_map(|p| &p.modules) {
         buckets.entry((digest(&part.name) % count as u64) as usize).or_default().push(part.name.clone());
     }
-    // Cargo tells crates of one name in one target directory apart by their place below the workspace only: each run needs names of its own.
-    let folder =
-        settings.dir.file_name().map(|f| f.to_string_lossy().replace(|c: char| !c.is_ascii_alphanumeric(), "-")).unwrap_or_default();
-    let name = |k: usize| format!("onnxc-batch-{folder}-{k}");
-    buckets.into_iter().map(|(k, modules)| Batch { name: name(k), opt_level: settings.opt_level, modules }).collect()
+    let names = batch::package_names(&settings.dir);
+    buckets.into_iter().map(|(k, modules)| Batch { name: format!("{names}{k}"), opt_level: settings.opt_level, modules }).collect()
 }
 
 /// Cases grouped by the executable of their first module, so that a process serves many.

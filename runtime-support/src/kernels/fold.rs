@@ -157,7 +157,7 @@ pub(crate) fn by_rows_of<T: Send + Sync, F: Fn(usize, &mut [T], &[T]) + Sync>(
     let Some(width) = out.len().checked_div(rows) else { return };
     let x_width = x.len() / rows;
     let out = Parts::new(out);
-    parallel::each(cx, tasks, |task| {
+    parallel::each(cx, work.saturating_mul(parallel::GRAIN / GRAIN), tasks, |task| {
         let range = parallel::part(rows, 1, task, tasks);
         // SAFETY: rows of different tasks are different.
         let out = unsafe { out.part(range.start * width..range.end * width) };

@@ -214,7 +214,7 @@ impl<const N: usize> Plan<N> {
     unsafe fn run<F: Formula<N>>(&self, cx: Cx, formula: &F, at: Pointers<N>) {
         let elements = self.out[0] * self.dims[0];
         if worth_threads(cx, elements) {
-            self.split(cx.threads().min(elements / GRAIN), cx, formula, at);
+            self.split(elements, cx, formula, at);
         } else {
             self.walk(cx, formula, at);
         }
@@ -229,11 +229,12 @@ impl<const N: usize> Plan<N> {
 
     /// Cuts the first dim that has enough positions in parts, one a thread: disjoint positions of the output.
     #[cold]
-    fn split<F: Formula<N>>(&self, parts: usize, cx: Cx, formula: &F, at: Pointers<N>) {
+    fn split<F: Formula<N>>(&self, elements: usize, cx: Cx, formula: &F, at: Pointers<N>) {
+        let parts = cx.threads().min(elements / GRAIN);
         let axis = self.dims[..self.rank].iter().position(|&d| d >= 4 * parts).unwrap_or(0);
         // Whole vectors in each part where the dim is the innermost.
         let step = if axis + 1 == self.rank { MAX_LANES } else { 1 };
-        parallel::each(cx, parts, |i| {
+        parallel::each(cx, elements.saturating_mul(parallel::GRAIN / GRAIN), parts, |i| {
             let range = parallel::part(self.dims[axis], step, i, parts);
             if !range.is_empty() {
                 let mut part = *self;

@@ -26,9 +26,10 @@ fn transpose(cx: Cx, out: &mut [f32], x: &[f32], count: usize, rows: usize, cols
     }
     let strips = cols.div_ceil(SIDE);
     // Moving an element costs about as much as sixteen multiply-adds.
-    let tasks = parallel::tasks(cx, out.len().saturating_mul(16));
+    let work = out.len().saturating_mul(16);
+    let tasks = parallel::tasks(cx, work);
     let out = Shared(out.as_mut_ptr());
-    parallel::each(cx, tasks, |task| {
+    parallel::each(cx, work, tasks, |task| {
         let range = parallel::part(count * strips, 1, task, tasks);
         dispatch(cx, Strips { out, x, rows, cols, range });
     });

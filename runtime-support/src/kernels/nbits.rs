@@ -68,9 +68,10 @@ pub fn product(
     }
     let phased = &mut scratch[..rows * padded];
     phases(phased, x, k, padded, bits);
-    let tasks = parallel::tasks(cx, rows.saturating_mul(columns).saturating_mul(padded)).min(columns.max(1));
+    let work = rows.saturating_mul(columns).saturating_mul(padded);
+    let tasks = parallel::tasks(cx, work).min(columns.max(1));
     let job = Job { out: Shared(out.as_mut_ptr()), x: phased, matrix, rows, columns };
-    parallel::each(cx, tasks, |task| {
+    parallel::each(cx, work, tasks, |task| {
         let part = parallel::part(columns, 1, task, tasks);
         match bits {
             2 => dispatch(cx, Part::<4>(&job, part)),
@@ -110,8 +111,9 @@ fn by_panels(
         let panels = &mut panels[..n.div_ceil(PANEL) * PANEL * k];
         let count = n.div_ceil(PANEL);
         let target = Shared(panels.as_mut_ptr());
-        let tasks = parallel::tasks(cx, n.saturating_mul(k)).min(count);
-        parallel::each(cx, tasks, |task| {
+        let work = n.saturating_mul(k);
+        let tasks = parallel::tasks(cx, work).min(count);
+        parallel::each(cx, work, tasks, |task| {
             for panel in parallel::part(count, 1, task, tasks) {
                 // SAFETY: the panels follow each other in the slice, `k · PANEL` elements each, and one is one task's.
                 let out = unsafe { core::slice::from_raw_parts_mut(target.at(panel * k * PANEL), k * PANEL) };

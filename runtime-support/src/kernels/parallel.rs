@@ -19,18 +19,13 @@ pub(crate) fn tasks(cx: Cx, work: usize) -> usize {
     if threads > 1 && work / GRAIN >= 8 * threads { 2 * threads } else { threads }
 }
 
-/// The context with the threads that are worth it for `work` multiply-adds, for steps that have more tasks than threads.
-pub(crate) fn worth(cx: Cx, work: usize) -> Cx {
-    cx.with_threads(threads(cx, work))
-}
-
-/// Calls `f` for each of `0..count`, on several threads if the context has them.
-pub(crate) fn each(cx: Cx, count: usize, f: impl Fn(usize) + Sync) {
+/// Calls `f` for each of `0..count`, which is `work` multiply-adds in all, on as many threads as the context has and the work is worth.
+pub(crate) fn each(cx: Cx, work: usize, count: usize, f: impl Fn(usize) + Sync) {
     #[cfg(feature = "threads")]
-    if cx.threads() > 1 && count > 1 {
-        return super::team::TEAM.run(cx.threads(), count, &f);
+    if threads(cx, work) > 1 && count > 1 {
+        return super::team::TEAM.run(threads(cx, work), work, count, &f);
     }
-    let _ = cx;
+    let _ = (cx, work);
     (0..count).for_each(f);
 }
 

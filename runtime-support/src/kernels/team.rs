@@ -2,14 +2,17 @@
 //!
 //! A step is published as one word: how many tasks there are, which is the next, how many threads may take part. A thread claims a task by
 //! counting the word up; the caller claims tasks like the others, then waits for those that are not done. So a helper that comes late costs
-//! nothing: the caller has done its task. After [`PATIENCE`] without a task a helper sleeps until the next step wakes it.
+//! nothing: the caller has done its task. After [`PATIENCE`] without a task a helper sleeps. Waking it costs the caller more than it gains by
+//! sharing a short step, so a sleeping helper is woken by a long step, or by many short ones in a row: see [`Lately`].
 
+use super::parallel::GRAIN;
 use core::cell::UnsafeCell;
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::boxed::Box;
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
 /// A step: called with each of `0..count`, on any of the threads.
 pub(super) type Task<'f> = dyn Fn(usize) + Sync + 'f;
@@ -22,6 +25,32 @@ const PATIENCE: usize = 4096;
 /// Looks for the end of the others' tasks before the caller lets other threads have its core.
 const HASTE: usize = 1 << 14;
 
+/// The multiply-adds that are worth waking a sleeping helper for: about 80 µs of one thread. Waking takes the caller 5 to 15 µs (a system call
+/// and, on a virtual machine, its host's), and as long until the helper is there.
+const WAKE: usize = 16 * GRAIN;
+/// How long short steps that were done without a sleeping helper count.
+const MEMORY: Duration = Duration::from_micros(250);
+
+/// The short steps that were done without help, because the helpers slept: a model of many short steps is worth waking them for, one that has a
+/// short step in a while is not.
+struct Lately {
+    since: Instant,
+    work: usize,
+}
+
+impl Lately {
+    /// Whether a step of `work` multiply-adds, begun at `now`, is worth waking a helper for.
+    fn worth_waking(lately: &mut Option<Self>, now: Instant, work: usize) -> bool {
+        let before = lately.take().filter(|l| now.saturating_duration_since(l.since) < MEMORY);
+        let Self { since, work: done } = before.unwrap_or(Self { since: now, work: 0 });
+        let work = done.saturating_add(work);
+        if work < WAKE {
+            *lately = Some(Self { since, work });
+        }
+        work >= WAKE
+    }
+}
+
 /// Helpers, and the step that they are at.
 pub(super) struct Team {
     /// Somebody's step is under way.
@@ -32,12 +61,14 @@ pub(super) struct Team {
     task: UnsafeCell<Option<&'static Task<'static>>>,
     /// The tasks that are done.
     done: AtomicUsize,
+    /// Steps without help; read and written by the one who has set `taken`.
+    lately: UnsafeCell<Option<Lately>>,
     /// A place for each core but the caller's; filled when a step first asks for so many.
     helpers: OnceLock<Box<[OnceLock<Option<Helper>>]>>,
 }
 
 // SAFETY: `task` is written by the one who has set `taken`, while no task can be claimed, and read by those who have claimed a task, which is
-// before the writer goes on; both are ordered by `word` and `done`.
+// before the writer goes on; both are ordered by `word` and `done`. `lately` is used while `taken` is set, by the one who has set it.
 unsafe impl Sync for Team {}
 
 struct Helper {
@@ -83,13 +114,14 @@ impl Team {
             word: AtomicU64::new(0),
             task: UnsafeCell::new(None),
             done: AtomicUsize::new(0),
+            lately: UnsafeCell::new(None),
             helpers: OnceLock::new(),
         }
     }
 
-    /// Calls `f` for each of `0..count` on up to `threads` threads, the caller's among them; on the caller's alone while the team is at
-    /// another step (of another caller, or the one that this call is part of).
-    pub(super) fn run(&'static self, threads: usize, count: usize, f: &Task<'_>) {
+    /// Calls `f` for each of `0..count`, `work` multiply-adds in all, on up to `threads` threads, the caller's among them; on the caller's alone
+    /// while the team is at another step (of another caller, or the one that this call is part of).
+    pub(super) fn run(&'static self, threads: usize, work: usize, count: usize, f: &Task<'_>) {
         let alone = || (0..count).for_each(f);
         if count > Word::MOST || self.taken.swap(true, Ordering::Acquire) {
             return alone();
@@ -98,12 +130,12 @@ impl Team {
         if helpers.is_empty() {
             alone();
         } else {
-            self.share(helpers, count, f);
+            self.share(helpers, work, count, f);
         }
         self.taken.store(false, Ordering::Release);
     }
 
-    fn share(&self, helpers: &[OnceLock<Option<Helper>>], count: usize, f: &Task<'_>) {
+    fn share(&self, helpers: &[OnceLock<Option<Helper>>], work: usize, count: usize, f: &Task<'_>) {
         // SAFETY: the lifetime ends with this call, and so does every use: a task is called after it was claimed, and this call waits until
         // as many tasks are done as were claimed.
         let task = unsafe { core::mem::transmute::<&Task<'_>, &'static Task<'static>>(f) };
@@ -112,8 +144,10 @@ impl Team {
         self.done.store(0, Ordering::Relaxed);
         // In one order with `asleep`: a helper that falls asleep sees the step, or this thread sees that it sleeps.
         self.word.store(Word::new(helpers.len() + 1, count).0, Ordering::SeqCst);
-        for helper in helpers.iter().filter_map(|h| h.get()?.as_ref()) {
-            helper.wake();
+        let mut sleeping = helpers.iter().filter_map(|h| h.get()?.as_ref()).filter(|h| h.asleep.load(Ordering::SeqCst)).peekable();
+        // SAFETY: `taken` is this call's.
+        if sleeping.peek().is_some() && Lately::worth_waking(unsafe { &mut *self.lately.get() }, Instant::now(), work) {
+            sleeping.for_each(Helper::wake);
         }
         while self.work(0) {}
         let mut looks = 0;
@@ -174,7 +208,7 @@ impl Helper {
     }
 
     fn wake(&self) {
-        if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::AcqRel) {
+        if self.asleep.swap(false, Ordering::AcqRel) {
             self.thread.unpark();
         }
     }
@@ -194,14 +228,14 @@ mod tests {
                     for step in 0..2000 {
                         let count = step % 7;
                         let calls: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
-                        TEAM.run(2 + caller, count.max(1), &|i| {
+                        TEAM.run(2 + caller, [GRAIN, WAKE][step % 2], count.max(1), &|i| {
                             if let Some(calls) = calls.get(i) {
                                 calls.fetch_add(1, Ordering::Relaxed);
                             }
                         });
                         assert!(calls.iter().all(|c| c.load(Ordering::Relaxed) == 1));
                         if step % 500 == 0 {
-                            thread::sleep(std::time::Duration::from_millis(2));
+                            thread::sleep(Duration::from_millis(2));
                         }
                     }
                 })
@@ -210,12 +244,26 @@ mod tests {
         callers.into_iter().for_each(|c| c.join().unwrap());
     }
 
+    /// Short steps wake nobody, unless there are many in a row.
+    #[test]
+    fn waking() {
+        let now = Instant::now();
+        let mut lately = None;
+        assert!(Lately::worth_waking(&mut lately, now, WAKE));
+        for i in 0..100 {
+            assert!(!Lately::worth_waking(&mut lately, now + i * MEMORY, WAKE / 4), "now and then");
+        }
+        let now = now + 200 * MEMORY;
+        let in_a_row = [1, 2, 3, 4, 5].map(|i| Lately::worth_waking(&mut lately, now + i * (MEMORY / 8), WAKE / 4));
+        assert_eq!(in_a_row, [false, false, false, true, false]);
+    }
+
     /// A step within a task is done by the thread that has the task.
     #[test]
     fn nested() {
         let sum = AtomicUsize::new(0);
-        TEAM.run(2, 4, &|i| {
-            TEAM.run(2, 4, &|j| {
+        TEAM.run(2, WAKE, 4, &|i| {
+            TEAM.run(2, WAKE, 4, &|j| {
                 sum.fetch_add(i * 4 + j, Ordering::Relaxed);
             });
         });

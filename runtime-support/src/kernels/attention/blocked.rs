@@ -58,10 +58,10 @@ pub fn attention(
         return Ok(());
     }
     let heads = p.batch * p.kv_heads;
-    let cx = parallel::worth(cx, p.batch * p.q_heads * p.q_len * p.kv_len * (p.qk_dim + p.v_dim + SOFTMAX));
+    let work = p.batch * p.q_heads * p.q_len * p.kv_len * (p.qk_dim + p.v_dim + SOFTMAX);
     if needed > 0 {
         let (len, parts) = (needed / heads, Parts::new(scratch));
-        parallel::each(cx, heads, |head| {
+        parallel::each(cx, work, heads, |head| {
             // SAFETY: a part of the scratch for each head.
             let to = unsafe { parts.part(head * len..(head + 1) * len) };
             pack_keys(to, &k[offset(p.k, head / p.kv_heads, head % p.kv_heads, 0)..], &p);
@@ -70,7 +70,7 @@ pub fn attention(
     let panels = (needed > 0).then_some(&scratch[..needed]);
     let blocks = p.q_len.div_ceil(QUERIES);
     let target = Shared(out.as_mut_ptr());
-    parallel::each(cx, p.batch * p.q_heads * blocks, |task| {
+    parallel::each(cx, work, p.batch * p.q_heads * blocks, |task| {
         let (row, block) = (task / blocks, task % blocks);
         let first = block * QUERIES;
         let count = QUERIES.min(p.q_len - first);

@@ -57,9 +57,10 @@ fn run(
     }
     let lines = pixels / g.output[2];
     // A tap of a channel costs about three multiply-adds of a matrix product.
-    let tasks = parallel::tasks(cx, pixels.saturating_mul(g.group).saturating_mul(g.taps() * 3)).min(lines);
+    let work = pixels.saturating_mul(g.group).saturating_mul(g.taps() * 3);
+    let tasks = parallel::tasks(cx, work).min(lines);
     let y = Shared(y.as_mut_ptr());
-    parallel::each(cx, tasks, |task| {
+    parallel::each(cx, work, tasks, |task| {
         let job = Depthwise { y, x: x.as_ptr(), w: w.as_ptr(), bias, residual: residual.map(<[f32]>::as_ptr), g: &g, activation, integers };
         dispatch(cx, Lines(&job, parallel::part(lines, 1, task, tasks)));
     });

@@ -124,7 +124,7 @@ pub(crate) fn conv_with<A: Arithmetic>(
     let (row_parts, panel_parts) = parallel::grid(parallel::tasks(cx, work).div_ceil(g.group), rows.div_ceil(ROWS), panels);
     let y = Shared(y.as_mut_ptr());
     let windows_are_pixels = g.taps() == 1 && g.stride == [1; 3] && g.pads == [0; 3] && g.input == g.output;
-    parallel::each(parallel::worth(cx, work), g.group * row_parts * panel_parts, |task| {
+    parallel::each(cx, work, g.group * row_parts * panel_parts, |task| {
         let (task, panel_part) = (task / panel_parts, task % panel_parts);
         let (group, row_part) = (task / row_parts, task % row_parts);
         let (first_in, first) = (group * g.group_in(), group * channels);

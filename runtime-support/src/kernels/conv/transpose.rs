@@ -85,7 +85,8 @@ pub fn conv_transpose<W: Stored>(
         return Ok(());
     }
     let lines = g.output[0] * g.output[1];
-    let tasks = parallel::tasks(cx, pixels.saturating_mul(columns).saturating_mul(2)).min(lines);
+    let work = pixels.saturating_mul(columns).saturating_mul(2);
+    let tasks = parallel::tasks(cx, work).min(lines);
     let y = Shared(y.as_mut_ptr());
     for image in 0..g.batch {
         for group in 0..g.group {
@@ -95,7 +96,7 @@ pub fn conv_transpose<W: Stored>(
             gemm_packed(cx, scratch, x, w, None, None, None, p, 1.0, Activation::NONE)?;
             let terms = &*scratch;
             let bias = bias.map(|b| &b[group * group_out..][..group_out]);
-            parallel::each(cx, tasks, |task| {
+            parallel::each(cx, work, tasks, |task| {
                 let lines = parallel::part(lines, 1, task, tasks);
                 dispatch(cx, Gather { y, first: group * group_out, image, lines, terms, bias, g: &g, activation });
             });

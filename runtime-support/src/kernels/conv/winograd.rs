@@ -248,8 +248,8 @@ pub fn winograd(
         tasks,
     };
     match tile {
-        2 => job.run::<Two>(cx),
-        4 => job.run::<Four>(cx),
+        2 => job.run::<Two>(cx, work),
+        4 => job.run::<Four>(cx, work),
         _ => return Err(TILE),
     }
     Ok(())
@@ -278,10 +278,10 @@ struct Job<'a> {
 unsafe impl Sync for Job<'_> {}
 
 impl Job<'_> {
-    fn run<T: Tile>(&self, cx: Cx) {
+    fn run<T: Tile>(&self, cx: Cx, work: usize) {
         let plan = self.plan;
         let blocks = self.tiles.div_ceil(plan.block);
-        parallel::each(cx, self.tasks, |task| {
+        parallel::each(cx, work, self.tasks, |task| {
             for block in parallel::part(blocks, 1, task, self.tasks) {
                 // Blocks of nearly equal size.
                 let range = parallel::part(self.tiles, 1, block, blocks);

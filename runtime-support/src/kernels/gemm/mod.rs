@@ -76,7 +76,7 @@ pub(crate) fn gemm_with<A: Arithmetic>(
     let panels = p.n.div_ceil(PANEL);
     let (row_parts, panel_parts) = parallel::grid(parallel::tasks(cx, work).div_ceil(batches), p.m.div_ceil(ROWS), panels);
     let c = Shared(c.as_mut_ptr());
-    parallel::each(parallel::worth(cx, work), batches * row_parts * panel_parts, |task| {
+    parallel::each(cx, work, batches * row_parts * panel_parts, |task| {
         let (task, panel_part) = (task / panel_parts, task % panel_parts);
         let (batch, row_part) = (task / row_parts, task % row_parts);
         let at = |strides: [usize; 2]| batch / p.batch[1] * strides[0] + batch % p.batch[1] * strides[1];

@@ -44,9 +44,10 @@ pub(crate) fn pack_all<'b>(
     let panels = n.div_ceil(PANEL);
     let count = out.len() / (k * PANEL);
     // Moving an element costs about as much as eight multiply-adds.
-    let tasks = parallel::tasks(cx, out.len().saturating_mul(8));
+    let work = out.len().saturating_mul(8);
+    let tasks = parallel::tasks(cx, work);
     let parts = Parts::new(out);
-    parallel::each(cx, tasks, |task| {
+    parallel::each(cx, work, tasks, |task| {
         for i in parallel::part(count, 1, task, tasks) {
             let j = i % panels * PANEL;
             // SAFETY: panel `i` of `count`, which belongs to one task.

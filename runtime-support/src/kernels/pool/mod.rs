@@ -41,9 +41,10 @@ fn pool(cx: Cx, y: &mut [f32], x: &[f32], g: Geometry, kind: Kind) -> Result<(),
     if pixels == 0 || g.in_channels == 0 {
         return Ok(());
     }
-    let tasks = parallel::tasks(cx, pixels.saturating_mul(g.in_channels).saturating_mul(g.taps() * 3)).min(pixels);
+    let work = pixels.saturating_mul(g.in_channels).saturating_mul(g.taps() * 3);
+    let tasks = parallel::tasks(cx, work).min(pixels);
     let y = Shared(y.as_mut_ptr());
-    parallel::each(cx, tasks, |task| {
+    parallel::each(cx, work, tasks, |task| {
         dispatch(cx, Pixels { y, x: x.as_ptr(), g: &g, kind, range: parallel::part(pixels, 1, task, tasks) });
     });
     Ok(())

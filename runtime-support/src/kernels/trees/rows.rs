@@ -77,7 +77,7 @@ pub(super) fn each<T: Send + Sync, R: Send>(
     let Some(columns) = x.len().checked_div(count) else { return };
     let (targets, votes, each) = (scores.len() / count, voted.len() / count, scratch.len() / tasks);
     let (scores, voted, scratch) = (Parts::new(scores), Parts::new(voted), Parts::new(scratch));
-    parallel::each(cx, tasks, |task| {
+    parallel::each(cx, work, tasks, |task| {
         let range = parallel::part(count, step, task, tasks);
         let of = |width: usize| range.start * width..range.end * width;
         // SAFETY: rows of different tasks are different.
