@@ -31,6 +31,10 @@ pub(crate) fn each(cx: Cx, work: usize, count: usize, f: impl Fn(usize) + Sync) 
 
 /// Part `i` of `count` nearly equal parts of `0..len`, each a multiple of `step` (but for the last).
 pub(crate) fn part(len: usize, step: usize, i: usize, count: usize) -> Range<usize> {
+    if count == 1 {
+        // Divisions take longer than a small step.
+        return 0..len;
+    }
     let steps = len.div_ceil(step);
     let cut = |i: usize| (steps * i / count * step).min(len);
     cut(i)..cut(i + 1)
@@ -38,6 +42,9 @@ pub(crate) fn part(len: usize, step: usize, i: usize, count: usize) -> Range<usi
 
 /// How to cut a grid of `rows × columns` units into about `tasks` rectangles: the cuts of each axis with the least largest rectangle.
 pub(crate) fn grid(tasks: usize, rows: usize, columns: usize) -> (usize, usize) {
+    if tasks <= 1 {
+        return (1, 1);
+    }
     let cost = |&(r, c): &(usize, usize)| rows.div_ceil(r) * columns.div_ceil(c);
     let cuts = (1..=tasks.max(1)).map(|c| ((tasks / c).clamp(1, rows.max(1)), c.clamp(1, columns.max(1))));
     cuts.min_by_key(cost).unwrap_or((1, 1))

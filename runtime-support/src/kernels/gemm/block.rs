@@ -77,7 +77,7 @@ impl Patches {
 
 /// One column of the table of pointers: those of one segment.
 pub(crate) struct Column<'t> {
-    table: &'t mut [*const f32; TABLE],
+    table: &'t mut [*const f32],
     segment: usize,
     segments: usize,
 }
@@ -228,7 +228,8 @@ unsafe fn run<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(
     };
     let cut = Cut::new((units, unit), limit);
     let depth = units * unit;
-    let mut table = [core::ptr::null::<f32>(); TABLE];
+    // Not filled here: that takes longer than a small product.
+    let mut table = [const { MaybeUninit::<*const f32>::uninit() }; TABLE];
     let mut patches = Patches { room: [const { MaybeUninit::uninit() }; PATCHES], used: 0 };
     let mut wide = Wide::new();
     let mut segments = [Segment { unit: 0, start: 0, len: 0 }; SEGMENTS];
@@ -247,8 +248,9 @@ unsafe fn run<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(
             let (segment_count, end) = cut.block(at, &mut segments);
             let segments = &segments[..segment_count];
             patches.used = 0;
+            let table = empty(&mut table[..count * segment_count]);
             for (i, &segment) in segments.iter().enumerate() {
-                a.locate(row..row + count, segment, &mut patches, &mut Column { table: &mut table, segment: i, segments: segment_count });
+                a.locate(row..row + count, segment, &mut patches, &mut Column { table, segment: i, segments: segment_count });
             }
             let mut lengths = [0; SEGMENTS];
             for (length, segment) in lengths.iter_mut().zip(segments) {
@@ -295,6 +297,16 @@ unsafe fn run<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(
         }
         row += count;
     }
+}
+
+/// The table with no pointers in it.
+#[inline(always)]
+fn empty(table: &mut [MaybeUninit<*const f32>]) -> &mut [*const f32] {
+    for entry in table.iter_mut() {
+        entry.write(core::ptr::null());
+    }
+    // SAFETY: every entry was written.
+    unsafe { &mut *(core::ptr::from_mut(table) as *mut [*const f32]) }
 }
 
 /// Cuts a block's rows into tiles of nearly equal height, at most `MR`.

@@ -9,6 +9,7 @@ mod matrix;
 mod pack;
 mod panels;
 mod product;
+mod row;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tile;
@@ -28,6 +29,8 @@ pub(crate) use tile::{Arithmetic, Pairs, Real, load_up_to, store_up_to};
 use crate::cx::Cx;
 use crate::error::Fault;
 use crate::kernels::parallel;
+use crate::simd::dispatch;
+use row::Row;
 
 /// `C = activation(alpha * A · B + bias + row_bias + residual)` for each matrix of the batch, B packed.
 ///
@@ -73,6 +76,16 @@ pub(crate) fn gemm_with<A: Arithmetic>(
         return Ok(());
     }
     let work = batches.saturating_mul(p.m).saturating_mul(p.n).saturating_mul(p.k);
+    if A::REAL
+        && batches == 1
+        && p.m == 1
+        && work <= row::MOST
+        && let (1, Some(b)) = (p.a_col, b.as_f32())
+    {
+        let finish = Finish { alpha, bias, row_bias, residual: None, activation };
+        dispatch(cx, Row { c: &mut c[..p.n], a: &a[..p.k], b, finish, residual });
+        return Ok(());
+    }
     let panels = p.n.div_ceil(PANEL);
     let (row_parts, panel_parts) = parallel::grid(parallel::tasks(cx, work).div_ceil(batches), p.m.div_ceil(ROWS), panels);
     let c = Shared(c.as_mut_ptr());

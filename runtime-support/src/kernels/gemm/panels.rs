@@ -109,6 +109,14 @@ impl<'a> Panels<'a> {
         !matches!(self.start, Start::F32(_))
     }
 
+    /// The slice, if nothing has to be widened.
+    #[inline(always)]
+    pub fn as_f32(self) -> Option<&'a [f32]> {
+        let Start::F32(start) = self.start else { return None };
+        // SAFETY: `of` took the pointer and the length from a slice that is borrowed for 'a, and `from` kept them together.
+        Some(unsafe { core::slice::from_raw_parts(start, self.len) })
+    }
+
     /// Where element `at` is, for a prefetch: only panels that are not narrow are worth one.
     #[inline(always)]
     pub fn place(self, at: usize) -> *const f32 {

@@ -90,6 +90,30 @@ fn random_products_match_the_definition() {
 }
 
 #[test]
+fn one_row_of_a_small_product() {
+    let mut noise = Noise(5);
+    for (n, k) in [(1, 2), (1, 0), (10, 84), (33, 20), (70, 14), (40, 26)] {
+        let p = Product::dense(1, n, k);
+        let (a, b, bias, residual) = (noise.floats(k), noise.floats(k * n), noise.floats(n), noise.floats(n));
+        let mut packed = vec![0.0; pack_len(k, n)];
+        pack_b(&mut packed, &b, 1, k, n, 0, n, 1).unwrap();
+        let mut relu = vec![0.0; n];
+        naive(&mut relu, &a, &b, &bias, &[0.25], &residual, p, 0.5);
+        let mut sums = vec![0.0; n];
+        let raised = residual.iter().map(|r| r + 100.0).collect::<Vec<_>>();
+        naive(&mut sums, &a, &b, &bias, &[0.25], &raised, p, 0.5);
+        let sigmoid: Vec<f32> = sums.iter().map(|s| 1.0 / (1.0 + (100.0 - s).exp())).collect();
+        for cx in contexts() {
+            for (kind, expected) in [(ActivationKind::Relu, &relu), (ActivationKind::Sigmoid, &sigmoid)] {
+                let mut c = vec![f32::NAN; n];
+                gemm_packed(cx, &mut c, &a, &packed, Some(&bias), Some(&[0.25]), Some(&residual), p, 0.5, Activation::new(kind)).unwrap();
+                assert_close(&c, expected, 2e-5, &format!("{cx:?} {n}x{k} {kind:?}"));
+            }
+        }
+    }
+}
+
+#[test]
 fn packed_weights_are_shared_between_batches_and_large_products_are_cut() {
     let mut noise = Noise(3);
     // Two blocks of rows, three of k, two groups of panels.
