@@ -1,10 +1,11 @@
 //! Convolutions, channels last.
 //!
 //! [`conv_packed`] is the tiles of [`gemm`](super::gemm) with windows for rows: nothing is copied to columns first. [`depthwise`] has a kernel
-//! of its own, [`winograd`] computes 3×3 windows with fewer multiplications, [`plain`] is the naive one, channels first, for every element type.
+//! of its own, as have few channels out of one, [`winograd`] computes 3×3 windows with fewer multiplications, [`plain`] is the naive one, channels first, for every element type.
 
 mod depthwise;
 mod geometry;
+mod lines;
 mod plain;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -27,7 +28,9 @@ use crate::error::Fault;
 use crate::kernels::gemm::{
     Activation, Arithmetic, Finish, Matrix, PANEL, PATCHES, Panels, ROWS, Real, Shared, Stored, Target, compute, pack_len, promise,
 };
-use crate::kernels::parallel;
+use crate::kernels::parallel::{self, Parts};
+use crate::simd::dispatch;
+use lines::Lines;
 use windows::Windows;
 
 /// The elements of the packed weights of a convolution.
@@ -120,6 +123,14 @@ pub(crate) fn conv_with<A: Arithmetic>(
         return on_padded(x, &g, &padded, |x| conv_with::<A>(cx, y, x, w, bias, residual, padded, activation));
     }
     let work = rows.saturating_mul(g.out_channels).saturating_mul(depth);
+    if let (true, None, Some(w)) = (A::REAL && lines::applies(&g), residual, w.as_f32()) {
+        let (count, y) = (rows / g.output[2], Parts::new(y));
+        let tasks = parallel::tasks(cx, work).min(count);
+        parallel::each(cx, work, tasks, |task| {
+            dispatch(cx, Lines { y: &y, x, w, bias, g: &g, activation, range: parallel::part(count, 1, task, tasks) });
+        });
+        return Ok(());
+    }
     let panels = channels.div_ceil(PANEL);
     let (row_parts, panel_parts) = parallel::grid(parallel::tasks(cx, work).div_ceil(g.group), rows.div_ceil(ROWS), panels);
     let y = Shared(y.as_mut_ptr());

@@ -82,6 +82,45 @@ fn random_convolutions_match_the_plain_one() {
     }
 }
 
+#[test]
+fn few_channels_out_of_one() {
+    let mut noise = Noise(12);
+    let mut lines = 0;
+    for i in 0..60 {
+        let outputs = 1 + noise.below(9);
+        let mut g = random_geometry(&mut noise, 1, outputs, 1);
+        (g.stride[2], g.in_pitch) = (1, 1);
+        g.input[2] = 20 + noise.below(30);
+        if i % 2 == 0 {
+            (g.pads, g.pads_end) = ([0; 3], [0; 3]);
+        }
+        for d in 0..3 {
+            let room = g.input[d] + g.pads[d] + g.pads_end[d];
+            let span = (g.kernel[d] - 1) * g.dilation[d] + 1;
+            g.output[d] = if room >= span { (room - span) / g.stride[d] + 1 } else { 0 };
+        }
+        lines += usize::from(lines::applies(&g));
+        let x = noise.floats(g.batch * g.input.iter().product::<usize>());
+        let (w, bias) = (noise.floats(outputs * g.taps()), noise.floats(outputs));
+        let mut sums = vec![0.0; g.out_pixels() * outputs];
+        plain(&mut sums, &x, &w, Some(&bias), g).unwrap();
+        let expected = finish(&sums, &g, None);
+        let smooth = channels_last(&sums, outputs, g.output.iter().product(), outputs).iter().map(|v| v.tanh()).collect::<Vec<_>>();
+        let mut packed = vec![f32::NAN; pack_conv_len(1, outputs, 1, g.taps())];
+        pack_conv(&mut packed, &w, 1, outputs, 1, g.taps()).unwrap();
+        for cx in contexts() {
+            for (kind, expected) in [(ActivationKind::Relu, &expected), (ActivationKind::Tanh, &smooth)] {
+                let mut y = vec![f32::NAN; g.out_pixels() * g.out_pitch];
+                conv_packed(cx, &mut y, &x, &packed, Some(&bias), None, g, Activation::new(kind)).unwrap();
+                assert_close(&dense(&y, outputs, g.out_pitch), expected, 2e-5, &format!("{cx:?} {kind:?} {g:?}"));
+                let between = y.chunks(g.out_pitch).flat_map(|pixel| &pixel[outputs..]);
+                assert!(between.copied().all(f32::is_nan), "wrote between pixels: {g:?}");
+            }
+        }
+    }
+    assert!(lines > 15, "only {lines} geometries were of this kind");
+}
+
 /// A random geometry of 3×3 windows with stride 1.
 fn winograd_geometry(noise: &mut Noise, in_channels: usize, out_channels: usize) -> Geometry {
     let mut g = random_geometry(noise, in_channels, out_channels, 1);
