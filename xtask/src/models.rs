@@ -18,6 +18,9 @@ pub struct Models {
     /// Another folder of model folders; its results are held to no list
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
+    /// In dynamic mode, make every dim of every input symbolic, also those with a number
+    #[arg(long)]
+    open: bool,
     #[command(flatten)]
     trial: Trial,
 }
@@ -34,7 +37,7 @@ impl Models {
             cases,
             modes: &[Mode::Static, Mode::Dynamic],
             name: "models".to_owned(),
-            open: false,
+            open: self.open,
             timeout: 300,
             opt_level: 1,
             runtime: Runtime::Optimised,

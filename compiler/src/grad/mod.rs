@@ -4,11 +4,14 @@
 //! [`gradients`] extends it. The nodes are walked last to first; each one's [rule](rules) turns the derivative by its outputs (their
 //! *adjoints*) into that by its inputs, as more nodes of the same graph. What that leaves unused or computed twice is the passes' business.
 
+mod attention;
+mod composed;
 mod control;
 mod elementwise;
 mod linear;
 mod movement;
 mod norms;
+mod recurrent;
 mod resize;
 mod rules;
 mod windows;
@@ -17,6 +20,7 @@ use crate::import::scalar;
 use crate::ir::arena::Id;
 use crate::ir::{DType, Dim, Graph, Node, NodeError, Origin, Tensor, ValueId};
 use crate::ops::elementwise::binary::{Binary, BinaryFn};
+use crate::ops::elementwise::cast::Cast;
 use crate::ops::elementwise::unary::Unary;
 use crate::ops::elementwise::where_::Where;
 use crate::ops::reduce::reduce::{Reduce, ReduceFn};
@@ -198,6 +202,11 @@ impl Tape {
         }
         let offset = self.scalar(x, offset)?;
         self.pair(BinaryFn::Add, scaled, offset)
+    }
+
+    /// The tensor in another dtype, if it is not of that one.
+    fn cast(&mut self, x: ValueId, to: DType) -> Result<ValueId, OpError> {
+        if self.dtype(x)? == to { Ok(x) } else { self.add(Cast { to, saturate: true, round_mode: "up".to_owned() }, &[x]) }
     }
 
     /// `condition ? a : b`, each a tensor.

@@ -1,6 +1,6 @@
 //! The table of rules: for each core operator that has a derivative, how the adjoints of its outputs give those of its inputs.
 
-use super::{Tape, control, elementwise, linear, movement, norms, resize, windows};
+use super::{Tape, attention, composed, control, elementwise, linear, movement, norms, recurrent, resize, windows};
 use crate::ir::{Node, ValueId};
 use crate::ops::nn::lp_norm::LpNorm;
 use crate::ops::shape::reshape::Reshape;
@@ -11,6 +11,9 @@ pub type Adjoints = Vec<Option<ValueId>>;
 
 /// Applies the rule of the node's operator; an operator without one is an error that names it.
 pub fn apply(tape: &mut Tape, node: &Node, dy: &[Option<ValueId>]) -> Result<Adjoints, OpError> {
+    if let Op::Loop(op) = &node.op {
+        return control::trips(tape, op, node, dy);
+    }
     let Some(x) = node.inputs.first().copied().flatten() else { return Err(missing(node)) };
     // Of operators with one output, that is the adjoint which is there.
     let Some(first) = dy.iter().copied().flatten().next() else { return Ok(Vec::new()) };
@@ -35,6 +38,12 @@ pub fn apply(tape: &mut Tape, node: &Node, dy: &[Option<ValueId>]) -> Result<Adj
         Op::ConvTranspose(op) => windows::conv_transpose(tape, op, node, first),
         Op::Pool(op) => one(windows::pool(tape, op, node, x, first)),
         Op::If(op) => control::branches(tape, op, node, dy),
+        Op::Loss(op) => control::through(tape, node, dy, |f, inputs| composed::loss(f, op, inputs)),
+        Op::Det(_) => one(composed::determinant(tape, x, y, first)),
+        Op::Inverse(_) => one(composed::inverse(tape, y, first)),
+        Op::Rotary(op) => composed::rotary(tape, op, node, first),
+        Op::Attention(op) => control::through(tape, node, dy, |f, inputs| attention::composed(f, op, inputs)),
+        Op::Recurrent(op) if !op.rounded => control::through(tape, node, dy, |f, inputs| recurrent::unrolled(f, op, inputs)),
         Op::Resize(op) if !op.moves() => resize::interpolated(tape, op, node, first),
         Op::CumSum(op) => movement::running(tape, op, node, first),
         Op::TopK(op) => movement::chosen(tape, op.axis, node, first),
@@ -59,6 +68,7 @@ pub fn apply(tape: &mut Tape, node: &Node, dy: &[Option<ValueId>]) -> Result<Adj
         | Op::Pad(_)
         | Op::Blocks(_)
         | Op::CenterCropPad(_)
+        | Op::Compress(_)
         | Op::Diagonal(_)
         | Op::Resize(_)
         | Op::ReverseSequence(_) => movement::moved(tape, node, dy),

@@ -106,10 +106,15 @@ impl Loop {
         Self { general: body, carried, found: None }
     }
 
+    /// The body, and how many values it carries.
+    pub fn body(&self) -> (&Graph, usize) {
+        (self.found.as_ref().map_or(&self.general, |f| &f.body), self.carried)
+    }
+
     /// The body, and the value in it that becomes the carried value of that number at the end of a trip.
     pub fn carried(&self, number: usize) -> Option<(&Graph, ValueId)> {
-        let body = self.found.as_ref().map_or(&self.general, |f| &f.body);
-        let value = body.outputs.get(1 + number).filter(|_| number < self.carried)?.1;
+        let (body, carried) = self.body();
+        let value = body.outputs.get(1 + number).filter(|_| number < carried)?.1;
         Some((body, value))
     }
 

@@ -8,9 +8,10 @@ use crate::lower::Lower;
 use crate::ops::elementwise::binary::{Binary, BinaryFn};
 use crate::ops::elementwise::cast;
 use crate::ops::make::range::Range;
+use crate::ops::shape::dims_of::DimsOf;
 use crate::ops::shape::reshape::Reshape;
 use crate::ops::shape::shape_of::Shape;
-use crate::ops::slice::slice::Slice;
+use crate::ops::slice::split::Split;
 use crate::ops::slice::{output_shape, read_ints};
 use crate::ops::{Infer, OpError, Operator};
 use crate::program::Arg;
@@ -87,16 +88,15 @@ fn operands(cx: &mut Parse<'_>, heads: i64, kv_heads: i64) -> Result<[ValueId; 3
     if let (Some(k), Some(v)) = (cx.opt_input(1)?, cx.opt_input(2)?) {
         return Ok([q, k, v]);
     }
-    let hidden = cx.shape(q)?[2];
-    let hidden = cx.dims().value(hidden).ok_or_else(|| OpError::unsupported("packed operands whose size is not known when compiling"))?;
-    let size = hidden / (heads + 2 * kv_heads);
+    // By heads, whose size only the run may know.
+    let axis = |i: usize| (1, vec![(0, i)]);
+    let by_heads = cx.add(DimsOf { elements: vec![axis(0), axis(1), (heads + 2 * kv_heads, vec![]), (-1, vec![])] }, &[q])?;
+    let packed = cx.add(Reshape::To { allow_zero: false }, &[q, by_heads])?;
+    let counts = cx.i64s(&[heads, kv_heads, kv_heads]);
     let mut parts = [q; 3];
-    let mut start = 0;
-    for (part, heads) in parts.iter_mut().zip([heads, kv_heads, kv_heads]) {
-        let end = start + heads * size;
-        let bounds = [cx.i64s(&[start]), cx.i64s(&[end]), cx.i64s(&[2])];
-        *part = cx.add(Slice::default(), &[q, bounds[0], bounds[1], bounds[2]])?;
-        start = end;
+    for (part, heads) in parts.iter_mut().zip(cx.add_n(Split::by_lengths(2, 3), &[Some(packed), Some(counts)])?) {
+        let flat = cx.add(DimsOf { elements: vec![axis(0), axis(1), (1, vec![(0, 2), (0, 3)])] }, &[heads])?;
+        *part = cx.add(Reshape::To { allow_zero: true }, &[heads, flat])?;
     }
     Ok(parts)
 }

@@ -3,11 +3,12 @@
 use super::attention::{Attention, by_heads};
 use super::packed::mask;
 use crate::import::Parse;
-use crate::ir::{Tensor, ValueId};
+use crate::ir::ValueId;
 use crate::ops::OpError;
 use crate::ops::elementwise::binary::{Binary, BinaryFn};
+use crate::ops::shape::shape_of::Shape;
 use crate::ops::slice::concat::Concat;
-use crate::ops::slice::slice::Slice;
+use crate::ops::slice::split::Split;
 
 /// Inputs query, key, value, their biases one after the other, a mask of padding, a mask that is added, past key and value;
 /// outputs the result and the cache.
@@ -49,19 +50,18 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
 /// The operands with their parts of the bias.
 fn biased(cx: &mut Parse<'_>, operands: [ValueId; 3]) -> Result<[ValueId; 3], OpError> {
     let Some(bias) = cx.opt_input(3)? else { return Ok(operands) };
-    let mut start = 0;
-    let mut all = operands;
-    for x in &mut all {
-        if cx.rank(*x)? != 3 {
+    let mut widths = Vec::new();
+    for &x in &operands {
+        if cx.rank(x)? != 3 {
             return Err(OpError::unsupported("a bias for keys and values of rank 4"));
         }
-        let width = cx.shape(*x)?[2];
-        let width =
-            cx.dims().value(width).ok_or_else(|| OpError::unsupported("a bias for operands whose size is not known when compiling"))?;
-        let bounds = [start, start + width, 0].map(|b| cx.constant(Tensor::vector(&[b])));
-        let part = cx.add(Slice::default(), &[bias, bounds[0], bounds[1], bounds[2]])?;
+        widths.push(cx.add(Shape::between(2, 3), &[x])?);
+    }
+    let widths = cx.add(Concat { axis: 0 }, &widths)?;
+    let parts = cx.add_n(Split::by_lengths(0, 3), &[Some(bias), Some(widths)])?;
+    let mut all = operands;
+    for (x, part) in all.iter_mut().zip(parts) {
         *x = cx.add(Binary { f: BinaryFn::Add }, &[*x, part])?;
-        start += width;
     }
     Ok(all)
 }

@@ -8,6 +8,7 @@ use crate::ops::elementwise::binary::{Binary, BinaryFn};
 use crate::ops::elementwise::cast;
 use crate::ops::elementwise::where_::Where;
 use crate::ops::linear::matmul::MatMul;
+use crate::ops::make::constant_of_shape::ConstantOfShape;
 use crate::ops::make::range::Range;
 use crate::ops::quant::matmul::IntegerMatMul;
 use crate::ops::quant::products::to_real;
@@ -127,20 +128,42 @@ fn seen_of_lengths(cx: &mut Parse<'_>, mask: ValueId, keys: ValueId) -> Result<V
     let numbers = cx.add(Range, &[zero, count, one])?;
     let batch = cx.add(Shape::between(0, 1), &[keys])?;
     let (given, samples) = (cx.shape(mask)?[0], cx.shape(keys)?[0]);
-    let bound = |cx: &mut Parse<'_>, from: ValueId, to: ValueId, f| -> Result<ValueId, OpError> {
+    let bound = |cx: &mut Parse<'_>, mask: ValueId, from: ValueId, to: ValueId, f| -> Result<ValueId, OpError> {
         let bounds = cx.add(Slice::default(), &[mask, from, to, first])?;
         let column = cx.add(Reshape::Unsqueeze { axes: vec![1, 2, 3] }, &[bounds])?;
         pair(cx, f, numbers, column)
     };
-    let before_end = bound(cx, first, batch, BinaryFn::Less)?;
+    let dims = cx.dims();
+    let mut mask = mask;
+    if given != samples && given != dims.scale(samples, 2) {
+        if dims.value(given).is_some() && dims.value(samples).is_some() {
+            return Err(OpError::invalid("a mask of rank 1 that has neither one nor two numbers for each sample"));
+        }
+        mask = with_starts(cx, mask, batch)?;
+    }
+    let before_end = bound(cx, mask, first, batch, BinaryFn::Less)?;
     if given == samples {
         return Ok(before_end);
     }
-    let dims = cx.dims();
-    if given != dims.scale(samples, 2) {
-        return Err(OpError::unsupported("a mask of rank 1 that has neither one nor two numbers for each sample"));
-    }
     let end = cx.i64s(&[i64::MAX]);
-    let from_start = bound(cx, batch, end, BinaryFn::GreaterOrEqual)?;
+    let from_start = bound(cx, mask, batch, end, BinaryFn::GreaterOrEqual)?;
     pair(cx, BinaryFn::And, before_end, from_start)
+}
+
+/// The mask with starts, zeros if it has none, where only the run knows. Its rows are the ends and perhaps the starts; of another length it is an
+/// error, since then a row is not full or the number of rows that are left or lacking is negative.
+fn with_starts(cx: &mut Parse<'_>, mask: ValueId, batch: ValueId) -> Result<ValueId, OpError> {
+    let (one, two, flat) = (cx.i64s(&[1]), cx.i64s(&[2]), cx.i64s(&[-1]));
+    let shape = cx.add(Concat { axis: 0 }, &[flat, batch])?;
+    let rows = cx.add(Reshape::To { allow_zero: false }, &[mask, shape])?;
+    let count = cx.add(Shape::between(0, 1), &[rows])?;
+    let left = pair(cx, BinaryFn::Sub, count, one)?;
+    let lengths = cx.add(Concat { axis: 0 }, &[one, left])?;
+    let mut parts = cx.add_n(Split::by_lengths(0, 2), &[Some(rows), Some(lengths)])?;
+    let lacking = pair(cx, BinaryFn::Sub, two, count)?;
+    let shape = cx.add(Concat { axis: 0 }, &[lacking, batch])?;
+    let zero = cx.scalar(DType::I64, 0.0)?;
+    parts.push(cx.add(ConstantOfShape, &[shape, zero])?);
+    let both = cx.add(Concat { axis: 0 }, &parts)?;
+    cx.add(Reshape::To { allow_zero: false }, &[both, flat])
 }

@@ -62,7 +62,8 @@ pub fn parse_center(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
 /// Input 0 with the first entries of each sequence, as many as input 1 says, in reverse order. Time and batch are the first two axes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReverseSequence {
-    time_first: bool,
+    /// Whether time is the first axis, and not the second.
+    pub time_first: bool,
 }
 
 impl Operator for ReverseSequence {

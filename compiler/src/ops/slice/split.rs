@@ -71,6 +71,9 @@ impl Split {
         if let Some(known) = known.iter().copied().collect::<Option<Vec<Dim>>>() {
             let total = known.iter().fold(cx.int(0), |sum, &d| cx.dims.add(sum, d));
             cx.require_equal(total, dim, "the parts together and the axis");
+            for &d in &known {
+                cx.require_at_most(cx.int(0), d, "0 and the length of a part");
+            }
             if known.iter().any(|&d| cx.dims.bounds(d).1 < 0) {
                 return Err(OpError::invalid("a length is negative"));
             }
