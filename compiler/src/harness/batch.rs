@@ -252,7 +252,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "").unwrap();
         }
-        [&dir, &other].map(|d| std::fs::create_dir(d).unwrap());
+        [&dir, &other].into_iter().for_each(|d| std::fs::create_dir(d).unwrap());
         discard(&dir, &target).unwrap();
         assert!(!dir.exists() && other.exists());
         assert!(own.iter().all(|f| !target.join("debug").join(f).exists()));
