@@ -230,26 +230,28 @@ impl Places {
     }
 }
 
-/// The ensemble as the tables say, unchecked. Leaves have the numbers of their nodes.
+/// The ensemble as the tables say, unchecked. Leaves have the numbers of their rows in the table of nodes; inner nodes, of which there may be
+/// millions, are counted by themselves.
 fn assemble(c: &Columns<'_>, leaves: &Leaves<'_>, targets: usize) -> Result<Ensemble, OpError> {
     let places = Places::new(c)?;
-    let link = |place: usize| if c.modes[place].is_some() { Link::node(place) } else { Link::leaf(place) };
-    let mut nodes = Vec::with_capacity(c.trees.len());
+    let number = |count: &mut u32, mode: &Option<Mode>| {
+        let number = *count;
+        *count += u32::from(mode.is_some());
+        Some(number)
+    };
+    let numbers: Vec<u32> = c.modes.iter().scan(0, number).collect();
+    let link = |place: usize| if c.modes[place].is_some() { Link(numbers[place]) } else { Link::leaf(place) };
+    let mut nodes = Vec::with_capacity(c.modes.iter().flatten().count());
     let mut roots = Vec::new();
     for (i, mode) in c.modes.iter().enumerate() {
         let &(start, end) = places.trees.get(&c.trees[i]).ok_or_else(|| OpError::invalid("a node has no tree"))?;
         if i == start {
             roots.push(link(i));
         }
-        let branches = if mode.is_some() {
-            let branch = |k: usize| places.find(c.ids, start, end, c.branches[k][i]).map(link);
-            [branch(0)?, branch(1)?]
-        } else {
-            [Link::leaf(i); 2]
-        };
-        let feature = if mode.is_some() { feature(c.features[i])? } else { 0 };
-        let missing_true = c.missing.get(i) == Some(&1);
-        nodes.push(Node { feature, mode: mode.unwrap_or(Mode::Leq), missing_true, threshold: c.values[i], set: 0, branches });
+        let Some(mode) = *mode else { continue };
+        let branch = |k: usize| places.find(c.ids, start, end, c.branches[k][i]).map(link);
+        let (branches, feature) = ([branch(0)?, branch(1)?], feature(c.features[i])?);
+        nodes.push(Node { feature, mode, missing_true: c.missing.get(i) == Some(&1), threshold: c.values[i], set: 0, branches });
     }
     let (starts, votes) = collect_votes(c, &places, leaves, targets)?;
     Ok(Ensemble { nodes, roots, leaves: starts, votes, sets: Vec::new(), targets })

@@ -80,7 +80,7 @@ struct Group {
 
 impl Group {
     /// The group that begins with the first of those trees.
-    fn first(cuts: &Cuts, trees: &[Tree], slots: &[Slots]) -> Option<Self> {
+    fn first(trees: &[Tree], slots: &[Slots]) -> Self {
         let (mut count, mut words) = (0, 1);
         for slots in slots {
             let most = slots.words().max(words);
@@ -93,9 +93,8 @@ impl Group {
         for (i, (tree, slots)) in trees.iter().zip(slots).enumerate().take(count) {
             for &(test, start, end) in &slots.tests {
                 let test = &tree.tests[test as usize];
-                let (place, most) = cuts.place(test)?;
-                let column = group.columns.entry(place).or_default();
-                let out = column.tests.entry(most).or_insert([0; WORDS]);
+                let column = group.columns.entry(test.place as usize).or_default();
+                let out = column.tests.entry(test.rank as usize).or_insert([0; WORDS]);
                 for slot in start..end {
                     let (word, bit) = (i * words + slot / WORD_BITS, 1 << (slot % WORD_BITS));
                     out[word] |= bit;
@@ -105,13 +104,14 @@ impl Group {
                 }
             }
         }
-        Some(group)
+        group
     }
 }
 
 impl Bits {
     /// The tables, unless a tree is too large or they are.
-    pub fn new(e: &Ensemble, forest: &Forest, cuts: &Cuts) -> Option<Self> {
+    pub fn new(e: &Ensemble, forest: &Forest) -> Option<Self> {
+        let cuts = &forest.cuts;
         if (0..cuts.count()).any(|place| cuts.of(place).len() > MOST_CUTS) {
             return None;
         }
@@ -121,7 +121,7 @@ impl Bits {
         while done < slots.len() {
             let mut shelf = Vec::new();
             while shelf.len() < GROUPS && done < slots.len() {
-                let group = Group::first(cuts, &forest.trees[done..], &slots[done..])?;
+                let group = Group::first(&forest.trees[done..], &slots[done..]);
                 for (tree, slots) in forest.trees.iter().zip(&slots).skip(done).take(group.trees) {
                     bits.trees.extend([u32::try_from(bits.values.len()).ok()?, tree.target.unwrap_or(0)]);
                     bits.values.extend(slots.leaves.iter().flat_map(|&leaf| forest.values(e, tree.leaves[leaf as usize])));

@@ -21,6 +21,7 @@ use ranks::{Cuts, Ranks};
 pub use run::Runner;
 use select::{Select, Walk};
 use shape::Forest;
+use std::sync::Arc;
 
 /// A kernel with its tables.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub enum Way {
     /// `trees::walk`.
     Walk(Walk),
     /// `trees::bits`.
-    Bits(Bits, Cuts),
+    Bits(Bits, Arc<Cuts>),
     /// `trees::sums`.
     Select(Select, Ranks),
     /// `trees::descend`.
@@ -66,6 +67,9 @@ pub struct Offer {
 /// The rows of a block, for costs.
 pub const BLOCK: usize = sums::BLOCK;
 
+/// The most columns of ranks: their numbers are halves of words.
+const MOST_COLUMNS: usize = 0xffff;
+
 /// The plan, unless the ensemble has something that the tuned kernels cannot do. `double`: whether scores are f64; `rows`: their number, if known.
 pub fn plan(e: &Ensemble, double: bool, rows: Option<usize>) -> Option<Plan> {
     let forest = Forest::new(e, double)?;
@@ -90,24 +94,24 @@ pub fn offers(e: &Ensemble, forest: &Forest) -> Vec<Offer> {
         let row = Walk::row_cycles(forest);
         offers.push(Offer { way: Way::Walk(walk), row, block: row * BLOCK as f64 });
     }
-    let Some(cuts) = Cuts::new(forest) else { return offers };
-    if let Some(bits) = Bits::new(e, forest, &cuts) {
+    let cuts = &forest.cuts;
+    if let Some(bits) = Bits::new(e, forest) {
         let row = cuts.row_cycles() + bits.row_cycles();
         offers.push(Offer { way: Way::Bits(bits, cuts.clone()), row, block: row * BLOCK as f64 });
     }
-    if let Some(ranks) = Ranks::new(forest, &cuts, words::MOST_CUTS)
+    if let Some(ranks) = Ranks::new(forest, words::MOST_CUTS, words::MOST_COLUMNS)
         && let Some(outcomes) = Outcomes::new(e, forest, &ranks)
     {
         let row = cuts.row_cycles() + outcomes.row_cycles();
         offers.push(Offer { way: Way::Outcomes(outcomes, ranks), row, block: row * BLOCK as f64 });
     }
-    if let Some(ranks) = Ranks::new(forest, &cuts, sums::MOST_CUTS)
+    if let Some(ranks) = Ranks::new(forest, sums::MOST_CUTS, MOST_COLUMNS)
         && let Some(select) = Select::new(forest, &ranks)
     {
         let block = cuts.row_cycles() * BLOCK as f64 + select.block_cycles(forest);
         offers.push(Offer { way: Way::Select(select, ranks), row: block, block });
     }
-    if let Some(ranks) = Ranks::new(forest, &cuts, descent::MOST_CUTS)
+    if let Some(ranks) = Ranks::new(forest, descent::MOST_CUTS, MOST_COLUMNS)
         && let Some(descend) = Descend::new(forest, &ranks)
     {
         let row = cuts.row_cycles() + descend.row_cycles();

@@ -1,36 +1,43 @@
 //! The ranks that tests compare, and how many of them a row costs.
 
-use super::shape::{Forest, Test};
+use super::shape::{Forest, Test, Tree};
 use onnxc_runtime::kernels::trees::sums::{FEATURE, WINDOW};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The cuts of each feature. The tables are as `onnxc_runtime::kernels::trees::sums` has them.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Cuts {
     /// Three words each: the feature, the end of its cuts in `sorted`, counted in windows, and how many there are.
     pub features: Vec<u32>,
     /// The cuts of each feature, ascending, then NaN to the end of a window.
     pub sorted: Vec<f64>,
-    /// Places of features.
-    places: HashMap<u32, usize>,
 }
 
 impl Cuts {
-    /// The cuts of all tests.
-    pub fn new(forest: &Forest) -> Option<Self> {
-        let mut by_feature: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
-        for test in forest.trees.iter().flat_map(|t| &t.tests) {
-            by_feature.entry(test.feature).or_default().push(test.cut);
+    /// The cuts of all tests, which are told their places. Tests are sorted rather than looked up one by one: of millions, each search would wait for
+    /// memory.
+    pub fn new(trees: &mut [Tree]) -> Option<Self> {
+        let mut by_feature: BTreeMap<u32, Vec<(f64, u32)>> = BTreeMap::new();
+        for (number, test) in trees.iter().flat_map(|t| &t.tests).enumerate() {
+            by_feature.entry(test.feature).or_default().push((test.cut, u32::try_from(number).ok()?));
         }
+        let mut places = vec![[0; 2]; trees.iter().map(|t| t.tests.len()).sum()];
         let mut all = Self::default();
-        for (place, (feature, mut cuts)) in by_feature.into_iter().enumerate() {
-            cuts.sort_by(f64::total_cmp);
-            cuts.dedup_by(|a, b| a == b);
-            let count = u32::try_from(cuts.len()).ok()?;
-            all.sorted.extend(cuts);
+        for (place, (feature, mut cuts)) in (0..).zip(by_feature) {
+            cuts.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+            let mut count = 0u32;
+            // Zeros of both signs are one cut.
+            for equal in cuts.chunk_by(|a, b| a.0 == b.0) {
+                equal.iter().for_each(|&(_, number)| places[number as usize] = [place, count]);
+                all.sorted.push(equal[0].0);
+                count += 1;
+            }
             all.sorted.resize(all.sorted.len().next_multiple_of(WINDOW), f64::NAN);
-            all.places.insert(feature, place);
             all.features.extend([feature, u32::try_from(all.sorted.len() / WINDOW).ok()?, count]);
+        }
+        for (test, [place, rank]) in trees.iter_mut().flat_map(|t| &mut t.tests).zip(places) {
+            (test.place, test.rank) = (place, rank);
         }
         Some(all)
     }
@@ -38,12 +45,6 @@ impl Cuts {
     /// How many features have cuts.
     pub fn count(&self) -> usize {
         self.features.len() / FEATURE
-    }
-
-    /// The place of a test's feature, and the greatest rank for which the test is true.
-    pub fn place(&self, test: &Test) -> Option<(usize, usize)> {
-        let &place = self.places.get(&test.feature)?;
-        Some((place, self.of(place).partition_point(|&c| c < test.cut)))
     }
 
     /// The cuts of the feature at a place.
@@ -62,28 +63,48 @@ impl Cuts {
 #[derive(Debug)]
 pub struct Ranks {
     /// The cuts.
-    pub cuts: Cuts,
+    pub cuts: Arc<Cuts>,
     /// Three words each: the place in `features`, the first cut, and 1 if NaN has rank 0.
     pub columns: Vec<u32>,
     /// The most cuts that a column tells apart.
     most: usize,
-    /// The columns by place of the feature, number of the part of its cuts, and where NaN goes.
-    numbers: HashMap<(usize, usize, bool), u16>,
+    /// The first part of each feature's cuts among those of all features, by place.
+    parts: Vec<usize>,
+    /// The column of each part, for each place where NaN may go.
+    numbers: Vec<[Option<u16>; 2]>,
 }
 
 impl Ranks {
-    /// The ranks of all tests, in columns of at most `most` cuts; `None` if there are too many columns.
-    pub fn new(forest: &Forest, cuts: &Cuts, most: usize) -> Option<Self> {
-        let mut ranks = Self { cuts: cuts.clone(), columns: Vec::new(), most, numbers: HashMap::new() };
-        let tests = forest.trees.iter().flat_map(|t| &t.tests);
-        let mut used = tests.map(|test| Some(ranks.key(test)?.0)).collect::<Option<Vec<_>>>()?;
-        used.sort_unstable();
-        used.dedup();
-        for (i, key) in used.into_iter().enumerate() {
-            ranks.columns.extend([key.0 as u32, (key.1 * most) as u32, u32::from(key.2)]);
-            ranks.numbers.insert(key, u16::try_from(i).ok()?);
+    /// The ranks of all tests, in columns of at most `most` cuts; `None` if there would be more than `limit` columns.
+    pub fn new(forest: &Forest, most: usize, limit: usize) -> Option<Self> {
+        let cuts = &forest.cuts;
+        let (mut parts, mut count) = (Vec::with_capacity(cuts.count()), 0usize);
+        for place in 0..cuts.count() {
+            parts.push(count);
+            count += cuts.of(place).len().div_ceil(most);
         }
-        Some(ranks)
+        // Each part has a test.
+        if count > limit.min(usize::from(u16::MAX)) {
+            return None;
+        }
+        let mut ranks = Self { cuts: cuts.clone(), columns: Vec::new(), most, parts, numbers: vec![[None; 2]; count] };
+        for test in forest.trees.iter().flat_map(|t| &t.tests) {
+            let part = ranks.part(test)?;
+            ranks.numbers[part][usize::from(test.nan_true)] = Some(0);
+        }
+        for place in 0..cuts.count() {
+            let end = ranks.parts.get(place + 1).copied().unwrap_or(count);
+            for part in ranks.parts[place]..end {
+                let first = (part - ranks.parts[place]) * most;
+                for (nan_true, number) in (0..).zip(&mut ranks.numbers[part]) {
+                    if let Some(number) = number {
+                        *number = u16::try_from(ranks.columns.len() / 3).ok()?;
+                        ranks.columns.extend([place as u32, first as u32, nan_true]);
+                    }
+                }
+            }
+        }
+        (ranks.width() <= limit).then_some(ranks)
     }
 
     /// The number of columns.
@@ -93,12 +114,11 @@ impl Ranks {
 
     /// The column of a test, and the greatest rank in it for which the test is true.
     pub fn place(&self, test: &Test) -> Option<(u16, u16)> {
-        let (key, rank) = self.key(test)?;
-        Some((*self.numbers.get(&key)?, rank))
+        let number = self.numbers.get(self.part(test)?)?[usize::from(test.nan_true)];
+        Some((number?, (test.rank as usize % self.most) as u16))
     }
 
-    fn key(&self, test: &Test) -> Option<((usize, usize, bool), u16)> {
-        let (place, rank) = self.cuts.place(test)?;
-        Some(((place, rank / self.most, test.nan_true), (rank % self.most) as u16))
+    fn part(&self, test: &Test) -> Option<usize> {
+        Some(self.parts.get(test.place as usize)? + test.rank as usize / self.most)
     }
 }

@@ -1,13 +1,17 @@
 //! Trees as the tuned kernels want them: every test as `x <= cut`, and votes that only add up.
 
+use super::ranks::Cuts;
 use crate::ops::ml::trees::ensemble::{Ensemble, Link, Mode, Node};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The trees of an ensemble in these terms.
 #[derive(Debug)]
 pub struct Forest {
     /// The trees.
     pub trees: Vec<Tree>,
+    /// The cuts of their tests.
+    pub cuts: Arc<Cuts>,
     /// Which targets get votes, whatever the row.
     pub voted: Vec<u8>,
     /// How many values a leaf has: 1, or one for each target.
@@ -34,6 +38,10 @@ pub struct Test {
     pub nan_true: bool,
     /// The branches: if the test is true, and if not.
     pub branches: [Branch; 2],
+    /// The place of the feature among those that are tested.
+    pub place: u32,
+    /// The number of the feature's cuts that are less: the greatest rank for which the test is true.
+    pub rank: u32,
 }
 
 /// A tree in these terms: the branches of a test are before it, the root is the last.
@@ -68,7 +76,9 @@ impl Forest {
             }
             trees.push(tree);
         }
-        Some(Self { voted: voted(e, &trees)?, width: width(e, &trees)?, trees })
+        drop(shaper);
+        let cuts = Arc::new(Cuts::new(&mut trees)?);
+        Some(Self { voted: voted(e, &trees)?, width: width(e, &trees)?, trees, cuts })
     }
 
     /// The values of all leaves, tree by tree.
@@ -131,7 +141,7 @@ impl Shaper<'_> {
 
     fn test(&mut self, feature: u32, cut: f64, nan_true: bool, branches: [Branch; 2]) -> Option<Branch> {
         let number = self.tree.tests.len();
-        self.tree.tests.push(Test { feature, cut, nan_true, branches });
+        self.tree.tests.push(Test { feature, cut, nan_true, branches, place: 0, rank: 0 });
         (!cut.is_nan()).then_some(Branch::Test(number as u32))
     }
 
