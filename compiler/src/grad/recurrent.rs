@@ -68,7 +68,7 @@ pub fn unrolled(tape: &mut Tape, op: &Recurrent, inputs: &[Option<ValueId>]) -> 
     // Each result of all directions: y at axis 1, the states at axis 0.
     let mut all = Vec::new();
     for i in 0..results[0].len() {
-        let axis = if i == 0 { 1 } else { 0 };
+        let axis = i64::from(i == 0);
         let mut parts = Vec::new();
         for result in &results {
             parts.push(tape.add(Reshape::Unsqueeze { axes: vec![axis] }, &[result[i]])?);
