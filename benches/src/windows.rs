@@ -23,7 +23,7 @@ const fn window(size: usize, channels: [usize; 2], kernel: usize, stride: usize,
 }
 
 /// Those of `ResNet`, of first layers, of small nets, grouped and depthwise ones.
-const CONVOLUTIONS: [Window; 19] = [
+const CONVOLUTIONS: [Window; 22] = [
     window(224, [64, 64], 3, 1, 1),
     window(56, [32, 32], 3, 1, 1),
     window(28, [16, 16], 3, 1, 1),
@@ -38,6 +38,9 @@ const CONVOLUTIONS: [Window; 19] = [
     window(224, [3, 32], 3, 2, 1),
     window(28, [1, 8], 5, 1, 1),
     window(14, [8, 16], 5, 1, 1),
+    window(56, [24, 112], 1, 1, 4),
+    window(28, [136, 136], 1, 1, 4),
+    window(14, [272, 272], 1, 1, 4),
     window(56, [128, 128], 3, 1, 32),
     window(112, [32, 32], 3, 1, 32),
     window(56, [144, 144], 3, 2, 144),

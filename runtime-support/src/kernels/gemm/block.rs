@@ -281,9 +281,13 @@ unsafe fn run<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(
                             resume: at > 0,
                             finish,
                         };
-                        if const { NV > 1 } && place.cols <= S::LANES {
-                            // More rows, since a sum of few vectors waits for itself.
-                            tiles::<S, A, 8, 1>(s, place, count);
+                        if const { NV > 1 } && (place.cols <= S::LANES || const { NV == 2 } && place.cols < NV * S::LANES) {
+                            // Columns that do not fill a tile go by single vectors. More rows, since a sum of few vectors waits for itself.
+                            for v in (0..place.cols).step_by(S::LANES) {
+                                let mut one = Place { b: place.b.add(v), c: place.c.add(v), cols: (place.cols - v).min(S::LANES), ..place };
+                                one.at.1 += v;
+                                tiles::<S, A, 8, 1>(s, one, count);
+                            }
                         } else {
                             tiles::<S, A, MR, NV>(s, place, count);
                         }

@@ -72,11 +72,22 @@ pub(crate) struct Place<'t, 'f> {
 }
 
 impl Place<'_, '_> {
-    /// Whether the tile can be finished in registers: all its columns exist, and sums are neither scaled nor given something by row.
+    /// Whether a tile of so many vectors can be finished in registers: all its columns exist (but in a single vector, which is cut to them),
+    /// and sums are neither scaled nor given something by row.
     #[inline(always)]
-    fn is_plain(&self, width: usize) -> bool {
-        self.cols == width && self.finish.is_none_or(|f| f.alpha == 1.0 && f.row_bias.is_none())
+    fn is_plain<S: Simd>(&self, vectors: usize) -> bool {
+        (vectors == 1 || self.cols == vectors * S::LANES) && self.finish.is_none_or(|f| f.alpha == 1.0 && f.row_bias.is_none())
     }
+}
+
+/// Loads a vector of a plain tile.
+///
+/// # Safety
+/// `from` has the `cols` elements of a single vector's tile, `LANES` in others.
+#[inline(always)]
+unsafe fn load_plain<S: Simd, const NV: usize>(s: S, from: *const f32, cols: usize) -> S::F32 {
+    // SAFETY: as the function's.
+    unsafe { if const { NV == 1 } { load_up_to(s, from, cols) } else { s.load_ptr(from) } }
 }
 
 /// Sums one tile of exactly `MR` rows. Stores it and gives true if it is plain; else the sums are to be passed to [`store`].
@@ -86,13 +97,13 @@ impl Place<'_, '_> {
 #[inline(always)]
 pub(crate) unsafe fn tile<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(s: S, p: &Place<'_, '_>, sums: *mut f32) -> bool {
     let mut acc = [[s.zero(); NV]; MR];
-    let plain = p.is_plain(NV * S::LANES);
+    let plain = p.is_plain::<S>(NV);
     let bias = p.finish.and_then(|f| f.bias);
     if plain && p.resume {
         for r in 0..MR {
             for v in 0..NV {
                 // SAFETY: the tile lies inside C.
-                acc[r][v] = unsafe { s.load_ptr(p.c.add(r * p.c_row + v * S::LANES)) };
+                acc[r][v] = unsafe { load_plain::<S, NV>(s, p.c.add(r * p.c_row + v * S::LANES), p.cols) };
             }
         }
     } else if A::REAL
@@ -101,7 +112,7 @@ pub(crate) unsafe fn tile<S: Simd, A: Arithmetic, const MR: usize, const NV: usi
     {
         for v in 0..NV {
             // SAFETY: there is a bias for each column.
-            let b = unsafe { s.load_ptr(bias.as_ptr().add(p.at.1 + v * S::LANES)) };
+            let b = unsafe { load_plain::<S, NV>(s, bias.as_ptr().add(p.at.1 + v * S::LANES), p.cols) };
             for r in 0..MR {
                 acc[r][v] = b;
             }
@@ -171,7 +182,7 @@ unsafe fn store_plain<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(
             && let Some(bias) = late_bias
         {
             for v in 0..NV {
-                let b = s.load_ptr(bias.as_ptr().add(p.at.1 + v * S::LANES));
+                let b = load_plain::<S, NV>(s, bias.as_ptr().add(p.at.1 + v * S::LANES), p.cols);
                 for r in 0..MR {
                     acc[r][v] = s.add(acc[r][v], b);
                 }
@@ -183,7 +194,7 @@ unsafe fn store_plain<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(
             for r in 0..MR {
                 let line = residual.add((p.at.0 + r) * row + p.at.1);
                 for v in 0..NV {
-                    acc[r][v] = s.add(acc[r][v], s.load_ptr(line.add(v * S::LANES)));
+                    acc[r][v] = s.add(acc[r][v], load_plain::<S, NV>(s, line.add(v * S::LANES), p.cols));
                 }
             }
         }
@@ -200,7 +211,12 @@ unsafe fn store_plain<S: Simd, A: Arithmetic, const MR: usize, const NV: usize>(
         }
         for r in 0..MR {
             for v in 0..NV {
-                s.store_ptr(p.c.add(r * p.c_row + v * S::LANES), acc[r][v]);
+                let c = p.c.add(r * p.c_row + v * S::LANES);
+                if const { NV == 1 } {
+                    store_up_to(s, c, p.cols, acc[r][v]);
+                } else {
+                    s.store_ptr(c, acc[r][v]);
+                }
             }
         }
     }
