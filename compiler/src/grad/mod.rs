@@ -8,6 +8,7 @@ mod attention;
 mod composed;
 mod control;
 mod elementwise;
+mod fourier;
 mod linear;
 mod movement;
 mod norms;
@@ -158,6 +159,11 @@ impl Tape {
     fn constant(&mut self, tensor: Tensor) -> ValueId {
         let name = format!("{}.gradient", self.origin.node);
         self.graph.add_const(&name, tensor)
+    }
+
+    /// The integers of a value that is known.
+    fn ints(&self, x: ValueId) -> Option<Vec<i64>> {
+        self.graph.fact(x).as_const().and_then(Tensor::to_i64s)
     }
 
     fn dtype(&self, x: ValueId) -> Result<DType, OpError> {

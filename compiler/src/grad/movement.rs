@@ -1,9 +1,9 @@
 //! Rules of operators that move elements.
 
-use super::Tape;
 use super::rules::{Adjoints, missing};
+use super::{Tape, composed, control};
 use crate::ir::{DType, Node, Tensor, ValueId};
-use crate::ops::elementwise::binary::BinaryFn as B;
+use crate::ops::elementwise::binary::{Binary, BinaryFn as B};
 use crate::ops::make::range::Range;
 use crate::ops::select::cum_sum::CumSum;
 use crate::ops::shape::expand::Expand;
@@ -36,8 +36,11 @@ pub fn concat(tape: &mut Tape, axis: usize, node: &Node, dy: ValueId) -> Result<
 
 /// Running sums, summed the other way.
 pub fn running(tape: &mut Tape, op: &CumSum, node: &Node, dy: ValueId) -> Result<Adjoints, OpError> {
-    let (Some(back), Some(Some(axis))) = (op.backwards(), node.inputs.get(1)) else { return Err(missing(node)) };
-    Ok(vec![Some(tape.add(back, &[dy, *axis])?), None])
+    let Some(&Some(axis)) = node.inputs.get(1) else { return Err(missing(node)) };
+    if op.product {
+        return control::through(tape, node, &[Some(dy)], |f, inputs| composed::running_product(f, op, inputs));
+    }
+    Ok(vec![Some(tape.add(op.backwards(), &[dy, axis])?), None])
 }
 
 /// The greatest elements, which output 1 says the places of.
@@ -79,17 +82,27 @@ fn scattered_by(
     Ok(vec![Some(kept), None, Some(taken)])
 }
 
-/// Any operator whose results are elements of its first input at other places, or zeros: a tensor of the elements' numbers is moved in the same
-/// way, and tells where the adjoints are added up. Number 0 stands for what is none of the input's elements.
+/// Any operator whose results are elements of its first input at other places, or zeros.
 pub fn moved(tape: &mut Tape, node: &Node, dy: &[Option<ValueId>]) -> Result<Adjoints, OpError> {
-    let Some(x) = node.inputs[0] else { return Err(missing(node)) };
+    moved_from(tape, node, &[0], dy)
+}
+
+/// The same of elements of several inputs: tensors of the elements' numbers are moved in the same way, and tell where the adjoints are added up.
+/// Number 0 stands for what is none of the inputs' elements.
+pub fn moved_from(tape: &mut Tape, node: &Node, data: &[usize], dy: &[Option<ValueId>]) -> Result<Adjoints, OpError> {
     let (zero, one) = (tape.constant(Tensor::scalar(0i64)), tape.constant(Tensor::scalar(1i64)));
-    let count = tape.add(Shape::count(), &[x])?;
-    let end = tape.add(crate::ops::elementwise::binary::Binary { f: B::Add }, &[count, one])?;
-    let numbers = tape.add(Range, &[one, end, one])?;
-    let numbers = tape.reshape_like(numbers, x)?;
     let mut inputs = node.inputs.clone();
-    inputs[0] = Some(numbers);
+    let (mut end, mut ranges) = (one, Vec::new());
+    for &i in data {
+        let Some(x) = node.inputs[i] else { return Err(missing(node)) };
+        let count = tape.add(Shape::count(), &[x])?;
+        let start = end;
+        end = tape.add(Binary { f: B::Add }, &[start, count])?;
+        let numbers = tape.add(Range, &[start, end, one])?;
+        inputs[i] = Some(tape.reshape_like(numbers, x)?);
+        ranges.push((i, x, start, end));
+    }
+    let Some(&(_, x, ..)) = ranges.first() else { return Err(missing(node)) };
     if let (Op::Pad(_), Some(constant @ Some(_))) = (&node.op, inputs.get_mut(2)) {
         *constant = Some(zero);
     }
@@ -98,7 +111,8 @@ pub fn moved(tape: &mut Tape, node: &Node, dy: &[Option<ValueId>]) -> Result<Adj
         op => op.clone(),
     };
     let places = tape.add_n(op, &inputs)?;
-    let length = tape.add(Reshape::Unsqueeze { axes: vec![0] }, &[end])?;
+    let row = |tape: &mut Tape, number| tape.add(Reshape::Unsqueeze { axes: vec![0] }, &[number]);
+    let length = row(tape, end)?;
     let nothing = tape.scalar(x, 0.0)?;
     let mut sums = tape.add(Expand, &[nothing, length])?;
     let flat = tape.constant(Tensor::vector(&[-1i64]));
@@ -109,8 +123,12 @@ pub fn moved(tape: &mut Tape, node: &Node, dy: &[Option<ValueId>]) -> Result<Adj
         let dy = tape.add(Reshape::To { allow_zero: false }, &[dy, flat])?;
         sums = tape.add(ScatterElements::adding(0), &[sums, place, dy])?;
     }
-    let (from, to, axis) = (Tensor::vector(&[1i64]), Tensor::vector(&[i64::MAX]), Tensor::vector(&[0i64]));
-    let [from, to, axis] = [from, to, axis].map(|t| tape.constant(t));
-    let sums = tape.add(Slice::default(), &[sums, from, to, axis])?;
-    tape.reshape_like(sums, x).map(|dx| vec![Some(dx)])
+    let axis = tape.constant(Tensor::vector(&[0i64]));
+    let mut adjoints = vec![None; node.inputs.len()];
+    for (i, x, start, end) in ranges {
+        let (from, to) = (row(tape, start)?, row(tape, end)?);
+        let part = tape.add(Slice::default(), &[sums, from, to, axis])?;
+        adjoints[i] = Some(tape.reshape_like(part, x)?);
+    }
+    Ok(adjoints)
 }

@@ -77,24 +77,25 @@ pub fn layer(tape: &mut Tape, op: &LayerNorm, node: &Node, dy: ValueId) -> Resul
     Ok(adjoints)
 }
 
-/// Normalisation of groups of channels, or of each channel; scale and bias by channel.
+/// Normalisation of groups of channels, or of each channel; scale and bias by channel or by group.
 pub fn group(tape: &mut Tape, op: &GroupNorm, node: &Node, dy: ValueId) -> Result<Adjoints, OpError> {
     let [Some(x), Some(scale), Some(bias)] = node.inputs[..] else { return Err(missing(node)) };
-    if op.per_group {
-        return Err(missing(node));
-    }
-    let rank = tape.shape(x)?.len();
     let grouped = tape.constant(Tensor::vector(&[0, op.groups.unwrap_or(0), -1]));
     let groups = |tape: &mut Tape, v: ValueId| tape.add(Reshape::To { allow_zero: false }, &[v, grouped]);
     let flat = groups(tape, x)?;
     let normal = Normal::of(tape, flat, vec![2], false, op.epsilon)?;
+    // Where scales apply: to the groups, or to the channels of the whole.
+    let (dy, normalised) = match op.per_group {
+        true => (groups(tape, dy)?, normal.normal),
+        false => (dy, tape.reshape_like(normal.normal, x)?),
+    };
+    let rank = tape.shape(dy)?.len();
     let factor = by_channel(tape, scale, rank)?;
     let d = tape.mul(dy, factor)?;
     let d = groups(tape, d)?;
     let dx = normal.adjoint(tape, d)?;
     let dx = tape.reshape_like(dx, x)?;
-    let normal = tape.reshape_like(normal.normal, x)?;
-    let wide = tape.mul(dy, normal)?;
+    let wide = tape.mul(dy, normalised)?;
     Ok(vec![Some(dx), Some(channel_sums(tape, wide, scale)?), Some(channel_sums(tape, dy, bias)?)])
 }
 

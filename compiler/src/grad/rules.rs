@@ -1,6 +1,6 @@
 //! The table of rules: for each core operator that has a derivative, how the adjoints of its outputs give those of its inputs.
 
-use super::{Tape, attention, composed, control, elementwise, linear, movement, norms, recurrent, resize, windows};
+use super::{Tape, attention, composed, control, elementwise, fourier, linear, movement, norms, recurrent, resize, windows};
 use crate::ir::{Node, ValueId};
 use crate::ops::nn::lp_norm::LpNorm;
 use crate::ops::shape::reshape::Reshape;
@@ -44,6 +44,10 @@ pub fn apply(tape: &mut Tape, node: &Node, dy: &[Option<ValueId>]) -> Result<Adj
         Op::Rotary(op) => composed::rotary(tape, op, node, first),
         Op::Attention(op) => control::through(tape, node, dy, |f, inputs| attention::composed(f, op, inputs)),
         Op::Recurrent(op) if !op.rounded => control::through(tape, node, dy, |f, inputs| recurrent::unrolled(f, op, inputs)),
+        Op::OneHot(op) => composed::one_hot(tape, op, node, first),
+        Op::AffineGrid(op) => composed::affine_grid(tape, op, node, first),
+        Op::Dft(op) => fourier::dft(tape, op, node, x, first),
+        Op::TensorScatter(_) => movement::moved_from(tape, node, &[0, 1], dy),
         Op::Resize(op) if !op.moves() => resize::interpolated(tape, op, node, first),
         Op::CumSum(op) => movement::running(tape, op, node, first),
         Op::TopK(op) => movement::chosen(tape, op.axis, node, first),
@@ -69,6 +73,7 @@ pub fn apply(tape: &mut Tape, node: &Node, dy: &[Option<ValueId>]) -> Result<Adj
         | Op::Blocks(_)
         | Op::CenterCropPad(_)
         | Op::Compress(_)
+        | Op::MaxUnpool(_)
         | Op::Diagonal(_)
         | Op::Resize(_)
         | Op::ReverseSequence(_) => movement::moved(tape, node, dy),

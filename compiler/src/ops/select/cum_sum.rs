@@ -19,17 +19,18 @@ pub fn parse(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
 /// `out[i]` is the sum (product) of `x[j]` for `j <= i` along the axis that input 1, one element, says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CumSum {
-    product: bool,
+    /// Whether products.
+    pub product: bool,
     /// `j < i` instead.
-    exclusive: bool,
+    pub exclusive: bool,
     /// `j >= i` instead.
-    reverse: bool,
+    pub reverse: bool,
 }
 
 impl CumSum {
-    /// The sums from the other end, whose element `j` is the sum of what `x[j]` is part of; products have none.
-    pub fn backwards(&self) -> Option<Self> {
-        (!self.product).then(|| Self { reverse: !self.reverse, ..self.clone() })
+    /// The sums from the other end, whose element `j` is the sum of what `x[j]` is part of.
+    pub fn backwards(&self) -> Self {
+        Self { reverse: !self.reverse, ..self.clone() }
     }
 }
 
