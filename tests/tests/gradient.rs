@@ -165,6 +165,16 @@ const FUNCTIONS: &[&str] = &[
     "s = Constant <value_ints = [1, 3, 2]> () a = Constant <value_int = 1> () r = Reshape (x, s) v = Reshape (w, s) f = DFT (r, , a) b = DFT <inverse = 1> (v, , a) y = Mul (f, b)",
     "s = Constant <value_ints = [2, 3, 1]> () a = Constant <value_int = 1> () n = Constant <value_int = 5> () r = Reshape (x, s) f = DFT <onesided = 1> (r, n, a) y = Mul (f, f)",
     "s = Constant <value_ints = [1, 3, 2]> () a = Constant <value_int = 1> () n = Constant <value_int = 2> () r = Reshape (x, s) f = DFT <inverse = 1> (r, n, a) y = Mul (f, f)",
+    // Samples at places inside and outside: by all ways of interpolation and padding, of signals, images and volumes.
+    "n = Constant <value_ints = [1, 1, 2, 3]> () m = Constant <value_ints = [1, 1, 3, 2]> () a = Reshape (x, n) b = Reshape (w, m) s = GridSample (a, b) y = Mul (s, s)",
+    "n = Constant <value_ints = [1, 1, 2, 3]> () m = Constant <value_ints = [1, 3, 1, 2]> () a = Reshape (w, n) b = Reshape (x, m) s = GridSample <align_corners = 1, mode = \"cubic\"> (a, b) y = Mul (s, s)",
+    "n = Constant <value_ints = [1, 1, 3, 2]> () m = Constant <value_ints = [1, 3, 1, 2]> () a = Reshape (x, n) b = Reshape (w, m) s = GridSample <padding_mode = \"border\", mode = \"cubic\"> (a, b) y = Mul (s, s)",
+    "n = Constant <value_ints = [1, 1, 3, 2]> () m = Constant <value_ints = [1, 3, 1, 2]> () a = Reshape (x, n) b = Reshape (w, m) s = GridSample <padding_mode = \"border\"> (a, b) y = Mul (s, s)",
+    "n = Constant <value_ints = [1, 1, 6]> () m = Constant <value_ints = [1, 6, 1]> () a = Reshape (x, n) h = Reshape (w, m) b = Add (h, h) s = GridSample <padding_mode = \"reflection\", mode = \"cubic\"> (a, b) y = Mul (s, s)",
+    "n = Constant <value_ints = [2, 3, 1]> () m = Constant <value_ints = [2, 3, 1]> () a = Reshape (x, n) h = Reshape (w, m) b = Add (h, h) s = GridSample <padding_mode = \"reflection\", align_corners = 1> (a, b) y = Mul (s, s)",
+    "n = Constant <value_ints = [1, 2, 3]> () m = Constant <value_ints = [1, 6, 1]> () a = Reshape (x, n) h = Reshape (w, m) b = Add (h, h) s = GridSample <padding_mode = \"reflection\", mode = \"linear\"> (a, b) y = Mul (s, s)",
+    "n = Constant <value_ints = [1, 1, 1, 2, 3]> () m = Constant <value_ints = [1, 1, 2, 1, 3]> () a = Reshape (x, n) b = Reshape (w, m) s = GridSample (a, b) y = Mul (s, s)",
+    "n = Constant <value_ints = [1, 1, 2, 3]> () m = Constant <value_ints = [1, 3, 1, 2]> () a = Reshape (w, n) b = Reshape (x, m) s = GridSample <mode = \"nearest\"> (a, b) y = Mul (s, s)",
     // Elements of two tensors, and back to the places that a pooling took them from.
     "s = Constant <value_ints = [2, 1, 3, 1]> () c = Reshape (x, s) o = Constant <value_ints = [1]> () r = ReduceSum <keepdims = 0> (w, o) t = Constant <value_ints = [2, 1, 1, 1]> () u = Reshape (r, t) i = Constant <value_ints = [2, 0]> () p = TensorScatter (c, u, i) y = Mul (p, p)",
     "s = Constant <value_ints = [1, 2, 3]> () i = Constant <value_ints = [1, 2, 5, 7, 8, 10]> () n = Reshape (i, s) r = Reshape (x, s) u = MaxUnpool <kernel_shape = [2], strides = [2]> (r, n) y = Mul (u, u)",

@@ -15,6 +15,7 @@ mod norms;
 mod recurrent;
 mod resize;
 mod rules;
+mod sampling;
 mod windows;
 
 use crate::import::scalar;

@@ -1,6 +1,6 @@
 //! The table of rules: for each core operator that has a derivative, how the adjoints of its outputs give those of its inputs.
 
-use super::{Tape, attention, composed, control, elementwise, fourier, linear, movement, norms, recurrent, resize, windows};
+use super::{Tape, attention, composed, control, elementwise, fourier, linear, movement, norms, recurrent, resize, sampling, windows};
 use crate::ir::{Node, ValueId};
 use crate::ops::nn::lp_norm::LpNorm;
 use crate::ops::shape::reshape::Reshape;
@@ -46,6 +46,7 @@ pub fn apply(tape: &mut Tape, node: &Node, dy: &[Option<ValueId>]) -> Result<Adj
         Op::Recurrent(op) if !op.rounded => control::through(tape, node, dy, |f, inputs| recurrent::unrolled(f, op, inputs)),
         Op::OneHot(op) => composed::one_hot(tape, op, node, first),
         Op::AffineGrid(op) => composed::affine_grid(tape, op, node, first),
+        Op::GridSample(op) => control::through(tape, node, dy, |f, inputs| sampling::grid_sample(f, op, inputs)),
         Op::Dft(op) => fourier::dft(tape, op, node, x, first),
         Op::TensorScatter(_) => movement::moved_from(tape, node, &[0, 1], dy),
         Op::Resize(op) if !op.moves() => resize::interpolated(tape, op, node, first),

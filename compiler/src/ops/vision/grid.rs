@@ -47,10 +47,11 @@ pub fn parse_affine(cx: &mut Parse<'_>) -> Result<Vec<ValueId>, OpError> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GridSample {
     /// `Nearest`, `Linear` or `Cubic`.
-    sampling: String,
+    pub sampling: String,
     /// `Zeros`, `Border` or `Reflection`.
-    outside: String,
-    align: bool,
+    pub outside: String,
+    /// Whether -1 and 1 are the centres of the border elements, not their edges.
+    pub align: bool,
 }
 
 impl Operator for GridSample {
