@@ -165,6 +165,9 @@ const FUNCTIONS: &[&str] = &[
     "s = Constant <value_ints = [1, 3, 2]> () a = Constant <value_int = 1> () r = Reshape (x, s) v = Reshape (w, s) f = DFT (r, , a) b = DFT <inverse = 1> (v, , a) y = Mul (f, b)",
     "s = Constant <value_ints = [2, 3, 1]> () a = Constant <value_int = 1> () n = Constant <value_int = 5> () r = Reshape (x, s) f = DFT <onesided = 1> (r, n, a) y = Mul (f, f)",
     "s = Constant <value_ints = [1, 3, 2]> () a = Constant <value_int = 1> () n = Constant <value_int = 2> () r = Reshape (x, s) f = DFT <inverse = 1> (r, n, a) y = Mul (f, f)",
+    // Frames of signals, with and without a window.
+    "s = Constant <value_ints = [1, 6, 1]> () r = Reshape (x, s) l = Constant <value_int = 3> () p = Constant <value_int = 2> () f = STFT (r, p, , l) y = Mul (f, f)",
+    "s = Constant <value_ints = [2, 3, 1]> () r = Reshape (x, s) k = Constant <value_ints = [1]> () v = ReduceSum <keepdims = 0> (w, k) p = Constant <value_int = 1> () f = STFT <onesided = 0> (r, p, v) y = Mul (f, f)",
     // Samples at places inside and outside: by all ways of interpolation and padding, of signals, images and volumes.
     "n = Constant <value_ints = [1, 1, 2, 3]> () m = Constant <value_ints = [1, 1, 3, 2]> () a = Reshape (x, n) b = Reshape (w, m) s = GridSample (a, b) y = Mul (s, s)",
     "n = Constant <value_ints = [1, 1, 2, 3]> () m = Constant <value_ints = [1, 3, 1, 2]> () a = Reshape (w, n) b = Reshape (x, m) s = GridSample <align_corners = 1, mode = \"cubic\"> (a, b) y = Mul (s, s)",
@@ -175,6 +178,11 @@ const FUNCTIONS: &[&str] = &[
     "n = Constant <value_ints = [1, 2, 3]> () m = Constant <value_ints = [1, 6, 1]> () a = Reshape (x, n) h = Reshape (w, m) b = Add (h, h) s = GridSample <padding_mode = \"reflection\", mode = \"linear\"> (a, b) y = Mul (s, s)",
     "n = Constant <value_ints = [1, 1, 1, 2, 3]> () m = Constant <value_ints = [1, 1, 2, 1, 3]> () a = Reshape (x, n) b = Reshape (w, m) s = GridSample (a, b) y = Mul (s, s)",
     "n = Constant <value_ints = [1, 1, 2, 3]> () m = Constant <value_ints = [1, 3, 1, 2]> () a = Reshape (w, n) b = Reshape (x, m) s = GridSample <mode = \"nearest\"> (a, b) y = Mul (s, s)",
+    // Blocks that add up to images.
+    "c = Concat <axis = 0> (x, w) n = Constant <value_ints = [1, 4, 3]> () b = Reshape (c, n) i = Constant <value_ints = [2, 4]> () k = Constant <value_ints = [2, 2]> () y0 = Col2Im (b, i, k) y = Mul (y0, y0)",
+    "c = Concat <axis = 0> (x, w) n = Constant <value_ints = [1, 6, 2]> () b = Reshape (c, n) i = Constant <value_ints = [3]> () k = Constant <value_ints = [3]> () y0 = Col2Im <pads = [1, 2], strides = [2], dilations = [1]> (b, i, k) y = Mul (y0, y0)",
+    // A product with a packed matrix: two columns of sixteen numbers from -8 to 7, three of which there are.
+    "f = Cast <to = 1> (x) p = Constant <value_ints = [52, 5, 0, 0, 0, 0, 0, 0, 169, 12, 0, 0, 0, 0, 0, 0]> () q = Cast <to = 2> (p) n = Constant <value_ints = [2, 1, 8]> () b = Reshape (q, n) s = Constant <value_floats = [0.5, 0.25]> () m = com.microsoft.MatMulNBits <N = 2, K = 3, bits = 4, block_size = 16> (f, b, s) d = Cast <to = 11> (m) y = Mul (d, d)",
     // Elements of two tensors, and back to the places that a pooling took them from.
     "s = Constant <value_ints = [2, 1, 3, 1]> () c = Reshape (x, s) o = Constant <value_ints = [1]> () r = ReduceSum <keepdims = 0> (w, o) t = Constant <value_ints = [2, 1, 1, 1]> () u = Reshape (r, t) i = Constant <value_ints = [2, 0]> () p = TensorScatter (c, u, i) y = Mul (p, p)",
     "s = Constant <value_ints = [1, 2, 3]> () i = Constant <value_ints = [1, 2, 5, 7, 8, 10]> () n = Reshape (i, s) r = Reshape (x, s) u = MaxUnpool <kernel_shape = [2], strides = [2]> (r, n) y = Mul (u, u)",
@@ -318,10 +326,10 @@ fn a_derivative_of_a_derivative_and_one_at_another_place() {
 #[test]
 fn an_operator_without_a_rule_is_named() {
     let source = "<ir_version: 10, opset_import: [\"\": 20, \"ai.onnx.preview.training\": 1]>
-        net (float[2, 2] x) => (float[1, 1, 2, 2] y, float[2, 2] dx) {
-            i = Constant <value_ints = [2, 2]> () k = Constant <value_ints = [1, 1]> () s = Constant <value_ints = [1, 1, 4]> () b = Reshape (x, s) [image] y = Col2Im (b, i, k)
+        net (float[2, 2] x) => (float[1, 1, 1, 1] y, float[2, 2] dx) {
+            r = Constant <value_floats = [0.0, 0.0, 1.0, 1.0]> () t = Constant <value_ints = [1, 4]> () q = Reshape (r, t) n = Constant <value_ints = [0]> () s = Constant <value_ints = [1, 1, 2, 2]> () b = Reshape (x, s) [regions] y = RoiAlign (b, q, n)
             dx = ai.onnx.preview.training.Gradient <xs = [\"x\"], y = \"y\"> (x)
         }";
     let error = import::import(&text::model(source), ExternalFiles::refused(), &Options::default()).err().map(|e| e.to_string());
-    assert!(error.as_ref().is_some_and(|e| e.contains("the derivative of Col2Im") && e.contains("image")), "{error:?}");
+    assert!(error.as_ref().is_some_and(|e| e.contains("the derivative of RoiAlign") && e.contains("regions")), "{error:?}");
 }

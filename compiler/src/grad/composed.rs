@@ -29,7 +29,7 @@ pub fn loss(tape: &mut Tape, op: &Loss, inputs: &[Option<ValueId>]) -> Result<Ve
     let mut ignored = None;
     if let Some(value) = op.ignored {
         let (value, none) = (tape.constant(Tensor::scalar(value)), tape.constant(Tensor::scalar(0i64)));
-        let hit = tape.add(Binary { f: B::Equal }, &[target, value])?;
+        let hit = tape.pair(B::Equal, target, value)?;
         target = tape.choose(hit, none, target)?;
         ignored = Some(hit);
     }

@@ -1,14 +1,17 @@
-//! `DFT` is linear: its adjoint is another transform.
+//! `DFT` is linear, and its adjoint is another transform. `STFT` is one of frames.
 
 use super::rules::{Adjoints, missing};
 use super::{Tape, control};
 use crate::ir::{DType, Node, Tensor, ValueId};
 use crate::ops::OpError;
-use crate::ops::elementwise::binary::{Binary, BinaryFn as B};
+use crate::ops::elementwise::binary::BinaryFn as B;
+use crate::ops::make::range::Range;
 use crate::ops::shape::reshape::Reshape;
 use crate::ops::shape::shape_of::Shape;
 use crate::ops::signal::dft::Dft;
+use crate::ops::signal::stft::Stft;
 use crate::ops::slice::concat::Concat;
+use crate::ops::slice::gather::Gather;
 use crate::ops::slice::pad::{Mode, Pad};
 use crate::ops::slice::slice::Slice;
 
@@ -39,7 +42,7 @@ fn whole(tape: &mut Tape, op: &Dft, axis: usize, inputs: &[Option<ValueId>]) -> 
         let length = tape.cast(length, DType::I64)?;
         x = tape.add(Slice::default(), &[x, start, length, along])?;
         let given = length_of(tape, x, axis)?;
-        let lacking = tape.add(Binary { f: B::Sub }, &[length, given])?;
+        let lacking = tape.pair(B::Sub, length, given)?;
         let pads = tape.add(Concat { axis: 0 }, &[start, lacking])?;
         x = tape.add_n(Pad { mode: Mode::Constant }.into(), &[Some(x), Some(pads), None, Some(along)])?[0];
     }
@@ -50,12 +53,46 @@ fn whole(tape: &mut Tape, op: &Dft, axis: usize, inputs: &[Option<ValueId>]) -> 
     let mut y = tape.add(Dft { axis: Some(axis), inverse: op.inverse, onesided: false }, &[x])?;
     if op.onesided {
         let length = length_of(tape, x, axis)?;
-        let last = tape.add(Binary { f: B::Div }, &[length, two])?;
+        let last = tape.pair(B::Div, length, two)?;
         let one = tape.constant(Tensor::vector(&[1i64]));
-        let bins = tape.add(Binary { f: B::Add }, &[last, one])?;
+        let bins = tape.pair(B::Add, last, one)?;
         y = tape.add(Slice::default(), &[y, start, bins, along])?;
     }
     Ok(vec![y])
+}
+
+/// Transforms of frames: the signal's elements are gathered frame by frame and weighted by the window.
+pub fn stft(tape: &mut Tape, op: &Stft, inputs: &[Option<ValueId>]) -> Result<Vec<ValueId>, OpError> {
+    let given = |i: usize| inputs.get(i).copied().flatten();
+    let (Some(x), Some(step)) = (given(0), given(1)) else { return Err(OpError::invalid("frames need a signal and a step")) };
+    let number = |tape: &mut Tape, v| {
+        let v = tape.add(Reshape::Squeeze { axes: None }, &[v])?;
+        tape.cast(v, DType::I64)
+    };
+    let length = length_of(tape, x, 1)?;
+    let frame = match (given(3), given(2)) {
+        (Some(frame), _) => frame,
+        (None, Some(window)) => length_of(tape, window, 0)?,
+        (None, None) => length,
+    };
+    let (length, frame, step) = (number(tape, length)?, number(tape, frame)?, number(tape, step)?);
+    let (zero, one) = (tape.constant(Tensor::scalar(0i64)), tape.constant(Tensor::scalar(1i64)));
+    let rest = tape.pair(B::Sub, length, frame)?;
+    let rest = tape.pair(B::Add, rest, step)?;
+    let frames = tape.pair(B::Div, rest, step)?;
+    let frames = tape.pair(B::Max, frames, zero)?;
+    let starts = tape.add(Range, &[zero, frames, one])?;
+    let starts = tape.pair(B::Mul, starts, step)?;
+    let starts = tape.add(Reshape::Unsqueeze { axes: vec![1] }, &[starts])?;
+    let offsets = tape.add(Range, &[zero, frame, one])?;
+    let places = tape.pair(B::Add, starts, offsets)?;
+    let mut framed = tape.add(Gather { axis: 1 }, &[x, places])?;
+    if let Some(window) = given(2) {
+        let window = tape.add(Reshape::Unsqueeze { axes: vec![1] }, &[window])?;
+        framed = tape.mul(framed, window)?;
+    }
+    let transform = Dft { axis: Some(2), inverse: false, onesided: op.onesided };
+    Ok(vec![tape.add_n(transform.into(), &[Some(framed), None, None])?[0]])
 }
 
 /// The length of an axis, a vector of one number.

@@ -2,14 +2,17 @@
 
 use super::Tape;
 use super::rules::{Adjoints, missing};
-use crate::ir::{Node, ValueId};
+use crate::ir::{Node, Tensor, ValueId};
 use crate::ops::OpError;
 use crate::ops::elementwise::binary::BinaryFn as B;
 use crate::ops::linear::matmul::MatMul;
+use crate::ops::make::range::Range;
 use crate::ops::nn::epilogue::Epilogue;
 use crate::ops::nn::softmax::{Kind, Softmax};
+use crate::ops::quant::nbits::MatMulBits;
 use crate::ops::reduce::reduce::{Reduce, ReduceFn as R};
 use crate::ops::shape::reshape::Reshape;
+use crate::ops::shape::shape_of::Shape;
 use crate::program::formula::Unary as F;
 
 /// A vector as a matrix, with the new axis at `at`.
@@ -131,4 +134,23 @@ fn product_of_others(tape: &mut Tape, x: ValueId, axes: &[usize]) -> Result<Valu
     let others = tape.pair(B::Sub, zeros, marks)?;
     let none = tape.pair(B::Equal, others, zero)?;
     tape.masked(none, product)
+}
+
+/// The identity matrix of so many rows (a scalar), in the dtype of `like`.
+pub fn identity(tape: &mut Tape, rows: ValueId, like: ValueId) -> Result<ValueId, OpError> {
+    let (zero, one) = (tape.constant(Tensor::scalar(0i64)), tape.constant(Tensor::scalar(1i64)));
+    let numbers = tape.add(Range, &[zero, rows, one])?;
+    let column = tape.add(Reshape::Unsqueeze { axes: vec![1] }, &[numbers])?;
+    let equal = tape.pair(B::Equal, column, numbers)?;
+    tape.cast(equal, tape.dtype(like)?)
+}
+
+/// A product with packed weights, which are made real by multiplying the identity matrix.
+pub fn packed(tape: &mut Tape, op: &MatMulBits, node: &Node, x: ValueId, dy: ValueId) -> Result<ValueId, OpError> {
+    let depth = tape.add(Shape::between(-1, i64::MAX), &[x])?;
+    let depth = tape.add(Reshape::Squeeze { axes: None }, &[depth])?;
+    let mut inputs = node.inputs.clone();
+    inputs[0] = Some(identity(tape, depth, x)?);
+    let weights = tape.add_n(op.clone().into(), &inputs)?[0];
+    tape.add(MatMul { transpose_b: true, ..MatMul::default() }, &[dy, weights])
 }

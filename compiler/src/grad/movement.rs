@@ -3,7 +3,7 @@
 use super::rules::{Adjoints, missing};
 use super::{Tape, composed, control};
 use crate::ir::{DType, Node, Tensor, ValueId};
-use crate::ops::elementwise::binary::{Binary, BinaryFn as B};
+use crate::ops::elementwise::binary::BinaryFn as B;
 use crate::ops::make::range::Range;
 use crate::ops::select::cum_sum::CumSum;
 use crate::ops::shape::expand::Expand;
@@ -97,7 +97,7 @@ pub fn moved_from(tape: &mut Tape, node: &Node, data: &[usize], dy: &[Option<Val
         let Some(x) = node.inputs[i] else { return Err(missing(node)) };
         let count = tape.add(Shape::count(), &[x])?;
         let start = end;
-        end = tape.add(Binary { f: B::Add }, &[start, count])?;
+        end = tape.pair(B::Add, start, count)?;
         let numbers = tape.add(Range, &[start, end, one])?;
         inputs[i] = Some(tape.reshape_like(numbers, x)?);
         ranges.push((i, x, start, end));

@@ -1,6 +1,7 @@
 //! Rules of windows that slide: convolutions and poolings.
 
 use super::Tape;
+use super::linear::identity;
 use super::rules::{Adjoints, missing};
 use crate::ir::{Node, Tensor, ValueId};
 use crate::ops::OpError;
@@ -14,6 +15,7 @@ use crate::ops::shape::reshape::Reshape;
 use crate::ops::shape::shape_of::Shape;
 use crate::ops::shape::transpose::Transpose;
 use crate::ops::slice::concat::Concat;
+use crate::ops::slice::rearrange::Col2Im;
 use crate::ops::slice::scatter::ScatterElements;
 use crate::ops::slice::slice::Slice;
 use crate::program::formula::Unary as F;
@@ -43,6 +45,21 @@ pub fn conv_transpose(tape: &mut Tape, op: &ConvTranspose, node: &Node, dy: Valu
     let dw = if tape.needs(node, 1) { Some(filters(tape, window, op.group, (dy, x), w)?) } else { None };
     let bias = node.inputs.get(2).copied().flatten();
     Ok(vec![dx, dw, bias.map(|b| channel_sums(tape, dy, b)).transpose()?])
+}
+
+/// Images that blocks add up to: their adjoint is cut into blocks by a convolution whose filters have a single one each.
+pub fn blocks(tape: &mut Tape, op: &Col2Im, node: &Node, dy: ValueId) -> Result<Adjoints, OpError> {
+    let (Some(x), Some(&Some(block))) = (node.inputs[0], node.inputs.get(2)) else { return Err(missing(node)) };
+    let kernel = tape.ints(block).filter(|k| (1..=3).contains(&k.len())).ok_or_else(|| missing(node))?;
+    let taps = kernel.iter().try_fold(1i64, |n, &k| n.checked_mul(k)).ok_or_else(|| missing(node))?;
+    let taps = tape.constant(Tensor::scalar(taps));
+    let filters = identity(tape, taps, dy)?;
+    let shape: Vec<i64> = [-1, 1].into_iter().chain(kernel.iter().copied()).collect();
+    let shape = tape.constant(Tensor::vector(&shape));
+    let filters = tape.add(Reshape::To { allow_zero: false }, &[filters, shape])?;
+    let images = as_images(tape, dy)?;
+    let cut = tape.add(plain(op.window(kernel), 1), &[images, filters])?;
+    Ok(vec![Some(tape.reshape_like(cut, x)?), None, None])
 }
 
 /// `dx` of a pooling: to the greatest elements, or a share to each of a window.

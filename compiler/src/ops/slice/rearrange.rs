@@ -6,6 +6,7 @@ use crate::ir::dim::Dim;
 use crate::ir::{DType, Fact, ValueId};
 use crate::lower::Lower;
 use crate::ops::infer::resolve_axis;
+use crate::ops::nn::window::{Padding, Window};
 use crate::ops::{Infer, OpError, Operator};
 use crate::program::Arg;
 use serde::{Deserialize, Serialize};
@@ -153,6 +154,21 @@ pub struct Col2Im {
     dilations: Option<Vec<i64>>,
     pads: Option<Vec<i64>>,
     strides: Option<Vec<i64>>,
+}
+
+impl Col2Im {
+    /// The windows of that size that the blocks are.
+    pub fn window(&self, kernel: Vec<i64>) -> Window {
+        let list = |given: &Option<Vec<i64>>, default, len| given.clone().unwrap_or_else(|| vec![default; len]);
+        let rank = kernel.len();
+        Window {
+            stride: list(&self.strides, 1, rank),
+            dilation: list(&self.dilations, 1, rank),
+            padding: Padding::Explicit(list(&self.pads, 0, 2 * rank)),
+            ceil: false,
+            kernel,
+        }
+    }
 }
 
 impl Operator for Col2Im {
