@@ -85,10 +85,7 @@ pub fn group(tape: &mut Tape, op: &GroupNorm, node: &Node, dy: ValueId) -> Resul
     let flat = groups(tape, x)?;
     let normal = Normal::of(tape, flat, vec![2], false, op.epsilon)?;
     // Where scales apply: to the groups, or to the channels of the whole.
-    let (dy, normalised) = match op.per_group {
-        true => (groups(tape, dy)?, normal.normal),
-        false => (dy, tape.reshape_like(normal.normal, x)?),
-    };
+    let (dy, normalised) = if op.per_group { (groups(tape, dy)?, normal.normal) } else { (dy, tape.reshape_like(normal.normal, x)?) };
     let rank = tape.shape(dy)?.len();
     let factor = by_channel(tape, scale, rank)?;
     let d = tape.mul(dy, factor)?;
