@@ -12,6 +12,7 @@ use onnxc::options::WeightType;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What both tasks can be told.
@@ -69,11 +70,19 @@ fn mode(text: &str) -> Result<Mode, String> {
     Mode::from_name(text).ok_or_else(|| "expected static, dynamic or constant".to_owned())
 }
 
-/// How long a mode took, and the case that `onnxc` (without rustc) took longest for.
-fn print_times(outcomes: &[Outcome], all: Duration) {
+/// How long a mode took, in all and at each station, and the case that `onnxc` (without rustc) took longest for.
+fn print_times(outcomes: &[Outcome], start: Instant, last: &BTreeMap<Station, Instant>) {
+    let mut before = start;
+    let stations: Vec<String> = last
+        .iter()
+        .map(|(station, &end)| {
+            let seconds = (end - std::mem::replace(&mut before, end)).as_secs_f64();
+            format!("{} {seconds:.0}", station.name())
+        })
+        .collect();
     let slowest = outcomes.iter().max_by(|a, b| a.compile_s.total_cmp(&b.compile_s));
     let slowest = slowest.map_or(String::new(), |o| format!("; slowest to compile: {}, {:.2} s", o.name, o.compile_s));
-    println!("  in {:.0} s{slowest}", all.as_secs_f64());
+    println!("  in {:.0} s ({}){slowest}", start.elapsed().as_secs_f64(), stations.join(", "));
 }
 
 impl Trial {
@@ -85,10 +94,10 @@ impl Trial {
         let mut outcomes = Vec::new();
         for &mode in if self.modes.is_empty() { suite.modes } else { &self.modes } {
             let start = Instant::now();
-            let found = self.try_mode(&suite, mode)?;
+            let (found, stations) = self.try_mode(&suite, mode)?;
             self.print(&found);
             println!("{}: {}", mode.name(), summary::last_line(&found));
-            print_times(&found, start.elapsed());
+            print_times(&found, start, &stations);
             outcomes.extend(found);
         }
         if let Some(path) = &self.json {
@@ -103,7 +112,8 @@ impl Trial {
         Ok(if held { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 
-    fn try_mode(&self, suite: &Suite, mode: Mode) -> Result<Vec<Outcome>, String> {
+    /// What became of the cases in a mode, and when each station was last heard of.
+    fn try_mode(&self, suite: &Suite, mode: Mode) -> Result<(Vec<Outcome>, BTreeMap<Station, Instant>), String> {
         let base = data::root().join("target/verify");
         let settings = Settings {
             mode,
@@ -123,12 +133,10 @@ impl Trial {
         if let Ok(style) = ProgressStyle::with_template("{msg:<22} {wide_bar} {pos}/{len} ({elapsed})") {
             bar.set_style(style);
         }
-        let progress = |station, done: usize, all: usize| {
-            bar.set_message(match station {
-                Station::Compile => format!("{}: onnxc", mode.name()),
-                Station::Build => format!("{}: rustc", mode.name()),
-                Station::Run => format!("{}: running", mode.name()),
-            });
+        let last = Mutex::new(BTreeMap::new());
+        let progress = |station: Station, done: usize, all: usize| {
+            last.lock().unwrap_or_else(PoisonError::into_inner).insert(station, Instant::now());
+            bar.set_message(format!("{}: {}", mode.name(), station.name()));
             bar.set_length(all as u64);
             bar.set_position(done as u64);
         };
@@ -137,7 +145,7 @@ impl Trial {
         if self.discard {
             batch::discard(&settings.dir, &settings.target)?;
         }
-        outcomes
+        Ok((outcomes?, last.into_inner().unwrap_or_else(PoisonError::into_inner)))
     }
 
     fn print(&self, outcomes: &[Outcome]) {

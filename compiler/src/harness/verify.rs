@@ -46,7 +46,7 @@ pub struct Settings {
 }
 
 /// The stations, for whoever shows progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Station {
     /// onnxc compiles.
     Compile,
@@ -54,6 +54,17 @@ pub enum Station {
     Build,
     /// The data goes through.
     Run,
+}
+
+impl Station {
+    /// What it is called where progress is shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Compile => "onnxc",
+            Self::Build => "rustc",
+            Self::Run => "running",
+        }
+    }
 }
 
 /// Hears how far a station is: done, of all.

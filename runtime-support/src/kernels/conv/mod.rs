@@ -77,7 +77,22 @@ pub fn conv_packed<W: Stored>(
     g: Geometry,
     activation: Activation,
 ) -> Result<(), Fault> {
-    conv_with::<Real>(cx, y, x, Panels::of(w), bias, residual, g, activation)
+    conv_panels(cx, y, x, Panels::of(w), bias, residual, g, activation)
+}
+
+/// [`conv_packed`] for whatever the panels are stored as: compiled once, as [`gemm_panels`](super::gemm::gemm_panels) is.
+#[inline(never)]
+fn conv_panels(
+    cx: Cx,
+    y: &mut [f32],
+    x: &[f32],
+    w: Panels<'_>,
+    bias: Option<&[f32]>,
+    residual: Option<&[f32]>,
+    g: Geometry,
+    activation: Activation,
+) -> Result<(), Fault> {
+    conv_with::<Real>(cx, y, x, w, bias, residual, g, activation)
 }
 
 /// The most elements of an input that is copied with its padding, on the stack, rather than treated apart at its edges.

@@ -4,8 +4,7 @@
 use super::Geometry;
 use crate::cx::Cx;
 use crate::error::Fault;
-use crate::kernels::gemm::PANEL;
-use crate::kernels::gemm::{Activation, Product, Shared, Stored, activate, gemm_packed, pack_len, promise};
+use crate::kernels::gemm::{Activation, PANEL, Panels, Product, Shared, Stored, activate, gemm_panels, pack_len, promise};
 use crate::kernels::parallel;
 use crate::simd::{Simd, WithSimd, dispatch};
 use core::ops::Range;
@@ -72,6 +71,21 @@ pub fn conv_transpose<W: Stored>(
     g: Geometry,
     activation: Activation,
 ) -> Result<(), Fault> {
+    overlapping(cx, y, scratch, x, Panels::of(w), bias, g, activation)
+}
+
+/// [`conv_transpose`] for whatever the panels are stored as: compiled once, as [`gemm_panels`] is.
+#[inline(never)]
+fn overlapping(
+    cx: Cx,
+    y: &mut [f32],
+    scratch: &mut [f32],
+    x: &[f32],
+    w: Panels<'_>,
+    bias: Option<&[f32]>,
+    g: Geometry,
+    activation: Activation,
+) -> Result<(), Fault> {
     g.check(y.len(), x.len(), None)?;
     let (group_in, group_out) = (g.group_in(), g.group_out());
     promise(
@@ -92,8 +106,8 @@ pub fn conv_transpose<W: Stored>(
         for group in 0..g.group {
             let x = x.get(image * pixels * g.in_pitch + group * group_in..).unwrap_or_default();
             let p = Product { a_row: g.in_pitch, ..Product::dense(pixels, columns, group_in) };
-            let w = &w[group * pack_len(group_in, columns)..];
-            gemm_packed(cx, scratch, x, w, None, None, None, p, 1.0, Activation::NONE)?;
+            let w = w.from(group * pack_len(group_in, columns));
+            gemm_panels(cx, scratch, x, w, None, None, None, p, 1.0, Activation::NONE)?;
             let terms = &*scratch;
             let bias = bias.map(|b| &b[group * group_out..][..group_out]);
             parallel::each(cx, work, tasks, |task| {
@@ -119,6 +133,21 @@ pub fn conv_transpose_disjoint<W: Stored>(
     scratch: &mut [f32],
     x: &[f32],
     w: &[W],
+    bias: Option<&[f32]>,
+    g: Geometry,
+    activation: Activation,
+) -> Result<(), Fault> {
+    disjoint(cx, y, scratch, x, Panels::of(w), bias, g, activation)
+}
+
+/// [`conv_transpose_disjoint`] for whatever the panels are stored as: compiled once, as [`gemm_panels`] is.
+#[inline(never)]
+fn disjoint(
+    cx: Cx,
+    y: &mut [f32],
+    scratch: &mut [f32],
+    x: &[f32],
+    w: Panels<'_>,
     bias: Option<&[f32]>,
     g: Geometry,
     activation: Activation,
@@ -150,8 +179,8 @@ pub fn conv_transpose_disjoint<W: Stored>(
     };
     for slice in 0..g.batch * g.output[0] {
         let x = &x[slice / kernel_d * g.input[1] * x_line..];
-        let w = &w[slice % kernel_d * kernel_h * pack_len(g.in_channels, columns)..];
-        gemm_packed(cx, &mut y[slice * g.output[1] * y_line..], x, w, bias, None, None, p, 1.0, activation)?;
+        let w = w.from(slice % kernel_d * kernel_h * pack_len(g.in_channels, columns));
+        gemm_panels(cx, &mut y[slice * g.output[1] * y_line..], x, w, bias, None, None, p, 1.0, activation)?;
     }
     Ok(())
 }

@@ -48,7 +48,24 @@ pub fn gemm_packed<W: Stored>(
     alpha: f32,
     activation: Activation,
 ) -> Result<(), Fault> {
-    gemm_with::<Real>(cx, c, a, Panels::of(b), bias, row_bias, residual, p, alpha, activation)
+    gemm_panels(cx, c, a, Panels::of(b), bias, row_bias, residual, p, alpha, activation)
+}
+
+/// [`gemm_packed`] for whatever the panels are stored as: not generic, so that the kernel is compiled once, here, and not again with each model.
+#[inline(never)]
+pub(crate) fn gemm_panels(
+    cx: Cx,
+    c: &mut [f32],
+    a: &[f32],
+    b: Panels<'_>,
+    bias: Option<&[f32]>,
+    row_bias: Option<&[f32]>,
+    residual: Option<&[f32]>,
+    p: Product,
+    alpha: f32,
+    activation: Activation,
+) -> Result<(), Fault> {
+    gemm_with::<Real>(cx, c, a, b, bias, row_bias, residual, p, alpha, activation)
 }
 
 /// [`gemm_packed`] for any meaning of the elements; only real ones have an epilogue.
