@@ -22,8 +22,8 @@ impl Dice {
         (self.0 >> 33) as usize % n
     }
     /// From a grid that thresholds and features share, so that they are often equal.
-    fn grid(&mut self) -> f32 {
-        [-1.5, -1.0, -0.0, 0.0, 0.25, 1.0, 1.5, 3.0][self.below(8)]
+    fn grid(&mut self, kind: Kind) -> f32 {
+        if kind.cuts == 0 { [-1.5, -1.0, -0.0, 0.0, 0.25, 1.0, 1.5, 3.0][self.below(8)] } else { self.below(kind.cuts + 1) as f32 }
     }
 }
 
@@ -49,6 +49,8 @@ struct Kind {
     trees: usize,
     depth: usize,
     features: usize,
+    /// Thresholds are whole numbers below this; 0: a few, more or less odd.
+    cuts: usize,
     targets: usize,
     /// The first and one past the last of the modes.
     modes: (usize, usize),
@@ -116,7 +118,7 @@ fn leaf(dice: &mut Dice, kind: Kind, tree: usize, id: usize) -> Row {
     let targets = if kind.dense { 0..kind.targets } else { tree % kind.targets..tree % kind.targets + 1 };
     let votes = targets.map(|t| (t, dice.below(2000) as f32 / 64.0 - 15.0)).collect();
     let missing = if kind.missing { dice.below(2) } else { 0 };
-    Row { tree, id, mode: None, feature: dice.below(kind.features), value: dice.grid(), missing, branches: [0; 2], votes }
+    Row { tree, id, mode: None, feature: dice.below(kind.features), value: dice.grid(kind), missing, branches: [0; 2], votes }
 }
 
 /// The sums of the votes, by the definition.
@@ -174,20 +176,20 @@ fn compile(source: &str) -> Result<onnxc::program::Program, String> {
 }
 
 /// A feature: mostly one that is equal to thresholds, or odd.
-fn feature(dice: &mut Dice) -> f32 {
+fn feature(dice: &mut Dice, kind: Kind) -> f32 {
     match dice.below(12) {
         0 => f32::NAN,
         1 => f32::INFINITY,
         2 => f32::NEG_INFINITY,
-        3 => dice.grid().next_down(),
-        _ => dice.grid(),
+        3 => dice.grid(kind).next_down(),
+        _ => dice.grid(kind),
     }
 }
 
 fn check(dice: &mut Dice, kind: Kind, count: usize) {
     let rows = grow(dice, kind);
     let program = compile(&regressor(&rows, kind)).expect("compiles");
-    let x: Vec<f32> = (0..count * kind.features).map(|_| feature(dice)).collect();
+    let x: Vec<f32> = (0..count * kind.features).map(|_| feature(dice, kind)).collect();
     let input = Tensor::from_slice(&[count, kind.features], &x).expect("a tensor");
     let outputs = interpret::run(&program, &[Value::Tensor(input)], 1 << 30).expect("runs");
     let Value::Tensor(y) = &outputs[0] else { panic!("no tensor") };
@@ -206,6 +208,7 @@ fn random_ensembles_match_the_naive_evaluation() {
             trees: [1, 3, 20][round % 3],
             depth: [0, 1, 3, 5, 9][round % 5],
             features: 1 + dice.below(5),
+            cuts: 0,
             targets: [1, 1, 3][dice.below(3)],
             modes: [(m, m + 1), (0, 4), (0, 6)][dice.below(3)],
             missing: dice.below(3) > 0,
@@ -240,7 +243,7 @@ fn check_ways<T: Score>(dice: &mut Dice, kind: Kind, rows: &[Row], count: usize,
     let e = ensemble(rows, kind);
     let Some(forest) = Forest::new(&e, size_of::<T>() == 8) else { return 0 };
     let values: Vec<T> = forest.all_values(&e).into_iter().map(T::narrow).collect();
-    let x: Vec<f32> = (0..count * kind.features).map(|_| feature(dice)).collect();
+    let x: Vec<f32> = (0..count * kind.features).map(|_| feature(dice, kind)).collect();
     let wide: Vec<T> = x.iter().map(|&x| T::narrow(f64::from(x))).collect();
     let expected: Vec<f32> = x.chunks_exact(kind.features).flat_map(|x| naive(rows, kind, x)).collect();
     let expected: Vec<T> = expected.into_iter().map(|s| T::narrow(f64::from(s))).collect();
@@ -272,6 +275,7 @@ fn every_kernel_matches_the_naive_evaluation_on_every_instruction_set() {
             trees: [1, 2, 17, 150][round % 4],
             depth: [0, 1, 4, 5, 7, 9][(round / 4) % 6],
             features: 1 + dice.below(40),
+            cuts: 0,
             targets: [1, 1, 3][dice.below(3)],
             modes: [(m, m + 1), (0, 4), (0, 6)][dice.below(3)],
             missing: dice.below(3) > 0,
@@ -284,6 +288,27 @@ fn every_kernel_matches_the_naive_evaluation_on_every_instruction_set() {
     }
     assert!(ways > 4 * 96, "only {ways} kernels were tried");
     assert_eq!(forms.into_iter().collect::<Vec<_>>(), ["Chain", "Heap", "Levels", "LongChain"]);
+}
+
+#[test]
+fn ranks_among_many_cuts() {
+    let mut dice = Dice(13);
+    for cuts in [31, 32, 33, 1024, 1025, 1056, 1057, 3000] {
+        let kind =
+            Kind { trees: 4, depth: 11, features: 1, cuts, targets: 1, modes: (0, 1), missing: true, dense: true, shape: Shape::Bushy };
+        let mut rows = grow(&mut dice, kind);
+        // A stump for every cut.
+        for cut in 0..cuts {
+            let tree = kind.trees + cut;
+            let (root, ends) = (leaf(&mut dice, kind, tree, 0), [1, 2].map(|id| leaf(&mut dice, kind, tree, id)));
+            rows.push(Row { mode: Some(0), value: cut as f32, branches: [1, 2], votes: Vec::new(), ..root });
+            rows.extend(ends);
+        }
+        for count in [1, 300] {
+            let ways = check_ways::<f32>(&mut dice, kind, &rows, count, &mut BTreeSet::new());
+            assert!(ways > 1, "only {ways} kernels were tried");
+        }
+    }
 }
 
 /// A stump, with attributes replaced by the given ones.

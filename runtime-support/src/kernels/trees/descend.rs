@@ -1,8 +1,11 @@
 //! Large trees: a table of nodes, and several descents at a time.
 //!
-//! A node is two words: where its true branch is, and the column and greatest rank of its test. The false branch comes right after the true one, so
-//! a step adds the outcome of the test to a link and takes no branch; a leaf is a node that links to itself. What takes time is that each load waits
-//! for the one before, so [`LANES`] descents go in step: of many rows in one tree, or of one row in many trees.
+//! A node says where its true branch is, and the column and the greatest rank of its test. The false branch comes right after the true one, so a step
+//! adds the outcome of the test to a link and takes no branch. A leaf is its own true branch and its test is true of every rank, so that all descents
+//! of a tree take as many steps as its deepest leaf needs, and nobody asks whether they have arrived. What takes time is that each load waits for the
+//! one before, so several descents go in step: of many rows in one tree, or of one row in many trees. Nodes are packed in one word where they fit,
+//! so that a tree of a thousand leaves stays in the L1 cache while a block of rows goes through it. Before it does, the tree's links and columns are
+//! looked at once, so that no step has to ask whether they are there.
 
 use super::rows::{self, BROKEN, Flag, Rows, Share};
 use super::{Score, ranks};
@@ -10,25 +13,108 @@ use crate::cx::Cx;
 use crate::error::Fault;
 use crate::simd::{Simd, WithSimd, dispatch};
 
-/// Descents that go in step.
+/// Rows that go down one tree in step.
 pub const LANES: usize = 16;
+/// Trees that one row goes down in step.
+const TREES: usize = 8;
 /// Rows whose ranks are made together.
-pub const BLOCK: usize = 64;
+pub const BLOCK: usize = 256;
+/// Rows that are worth a task of their own, given trees enough.
+const STEP: usize = 64;
 /// The most cuts that a column of ranks may tell apart.
 pub const MOST_CUTS: usize = 0xffff;
-/// The greatest rank that a leaf's test has: it is always true.
-pub const LEAF_RANK: u32 = 0xffff;
-/// Steps until it is asked whether all have arrived.
-const STEPS: usize = 4;
+/// Words a tree in the table of trees.
+const TREE: usize = 3;
+
+/// How nodes are packed. From its high bits on, a node is the greatest rank for which its test is true, the column of that rank, and its true branch,
+/// counted from the tree's root: in one word, or in two of which the second is the branch and the first is halved. Ranks are stored at the high end of
+/// a word too: a test is false where that is more than the node's whole word, since below its highest bits it has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packing {
+    /// Words a node: 1 or 2.
+    pub words: usize,
+    /// The bits of a rank: those of a leaf are all set, and those of no other node.
+    pub rank_bits: usize,
+    /// The bits of a column.
+    pub column_bits: usize,
+}
+
+impl Packing {
+    /// The most bits of rank and column where the branch is in the same word.
+    pub const MOST_BITS: usize = 32 - LANES.ilog2() as usize;
+    /// Of nodes in two words.
+    pub const WIDE: Self = Self { words: 2, rank_bits: 16, column_bits: 16 };
+
+    /// The greatest rank.
+    #[inline(always)]
+    pub const fn most_rank(self) -> u32 {
+        (1 << self.rank_bits) - 1
+    }
+    /// A rank where it is compared.
+    #[inline(always)]
+    pub const fn rank(self, rank: u32) -> u32 {
+        rank << (32 - self.rank_bits)
+    }
+    /// The bits of a branch in one word with a test.
+    #[inline(always)]
+    pub const fn link_bits(self) -> u32 {
+        (32 - self.rank_bits - self.column_bits) as u32
+    }
+    const fn is_valid(self) -> bool {
+        match self.words {
+            1 => matches!(self.rank_bits, 1..=16) && self.column_bits <= 16 && self.rank_bits + self.column_bits <= Self::MOST_BITS,
+            2 => self.rank_bits == 16 && self.column_bits == 16,
+            _ => false,
+        }
+    }
+}
+
+/// A node, see [`Packing`].
+trait Node: Copy + Send + Sync {
+    fn test(self) -> u32;
+    fn link(self, packing: Packing) -> u32;
+    /// The column, times a power of two up to [`LANES`].
+    fn column<const TIMES: usize>(self, packing: Packing) -> u32;
+}
+impl Node for [u32; 1] {
+    #[inline(always)]
+    fn test(self) -> u32 {
+        self[0]
+    }
+    #[inline(always)]
+    fn link(self, packing: Packing) -> u32 {
+        self[0] & (1 << packing.link_bits()) - 1
+    }
+    #[inline(always)]
+    fn column<const TIMES: usize>(self, packing: Packing) -> u32 {
+        let times = TIMES.ilog2();
+        self[0].wrapping_shr(packing.link_bits() - times) & ((1 << packing.column_bits) - 1) << times
+    }
+}
+impl Node for [u32; 2] {
+    #[inline(always)]
+    fn test(self) -> u32 {
+        self[0]
+    }
+    #[inline(always)]
+    fn link(self, _: Packing) -> u32 {
+        self[1]
+    }
+    #[inline(always)]
+    fn column<const TIMES: usize>(self, _: Packing) -> u32 {
+        (self[0] & 0xffff) * TIMES as u32
+    }
+}
 
 /// The tables.
 #[derive(Clone, Copy)]
 struct Tables<'a, T> {
     ranks: ranks::Tables<'a, T>,
-    nodes: &'a [[u32; 2]],
+    nodes: &'a [u32],
     leaves: &'a [u32],
-    trees: &'a [u32],
+    trees: &'a [[u32; TREE]],
     values: &'a [T],
+    packing: Packing,
     share: Share,
 }
 
@@ -36,13 +122,12 @@ struct Tables<'a, T> {
 ///
 /// - `scores`: rows × targets; `x`: rows × features. `ranks`: scratch, [`BLOCK`] times the number of columns for each task that may run at a time.
 /// - `features`, `sorted`, `columns`: as [`sums`](super::sums()) has them, with [`MOST_CUTS`] of this module.
-/// - `nodes`: two words each: the true branch (a node; the false branch is the next), and the column (high half) and the greatest rank for which the
-///   test is true (low half). A leaf is its own true branch, and its rank is [`LEAF_RANK`]. `leaves`: the first value of each node that is a leaf.
-/// - `trees`: two words each: the root, and the target if the width is 1. `values`: width (1 or targets) a leaf.
+/// - `nodes`: as [`Packing`] says, tree after tree, each with one more node at its end that no link names. `leaves`: the first value of each node that is a leaf.
+/// - `trees`: three words each: the root, the depth, and the target if the width is 1. `values`: width (1 or targets) a leaf.
 pub fn descend<T: Score>(
     cx: Cx,
     scores: &mut [T],
-    scratch: &mut [u16],
+    scratch: &mut [u32],
     x: &[T],
     features: &[u32],
     sorted: &[T],
@@ -51,22 +136,24 @@ pub fn descend<T: Score>(
     leaves: &[u32],
     trees: &[u32],
     values: &[T],
+    packing: Packing,
     share: Share,
 ) -> Result<(), Fault> {
     let count = share.count(scores.len(), x.len())?;
     if count == 0 {
         return Ok(());
     }
-    let ranks = ranks::Tables { features, sorted, columns };
-    let tables = Tables { ranks, nodes: nodes.as_chunks().0, leaves, trees, values, share };
+    let ranks = ranks::Tables::new(features, sorted, columns);
+    let tables = Tables { ranks, nodes, leaves, trees: trees.as_chunks().0, values, packing, share };
     let most = scratch.len().checked_div(columns.len() / 3 * BLOCK).unwrap_or(usize::MAX);
-    if most == 0 {
+    if most == 0 || !packing.is_valid() {
         return Err(BROKEN);
     }
     let failed = Flag::default();
-    // A descent takes about 50 cycles.
-    let work = (trees.len() / 2).saturating_mul(count).saturating_mul(100);
-    rows::each(cx, Rows { count, scores, voted: &mut [], scratch, x }, (BLOCK, most), work, &|rows| {
+    // A step takes about 3 cycles.
+    let steps = tables.trees.iter().map(|t| t[1] as usize).sum::<usize>();
+    let work = steps.saturating_mul(count).saturating_mul(12);
+    rows::each(cx, Rows { count, scores, voted: &mut [], scratch, x }, (STEP, most), work, &|rows| {
         failed.note(dispatch(cx, Descend { tables, rows }));
     });
     if failed.is_set() { Err(BROKEN) } else { Ok(()) }
@@ -74,99 +161,126 @@ pub fn descend<T: Score>(
 
 struct Descend<'a, T> {
     tables: Tables<'a, T>,
-    rows: Rows<'a, T, u16>,
+    rows: Rows<'a, T, u32>,
 }
 
 impl<T: Score> WithSimd for Descend<'_, T> {
     type Output = Option<()>;
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Option<()> {
-        let Self { tables, rows } = self;
-        let (features, columns) = (rows.x.len() / rows.count, tables.ranks.columns.len() / 3);
-        rows.scores.fill(T::default());
-        for (block, scores) in rows.scores.chunks_mut(BLOCK * tables.share.targets).enumerate() {
-            let count = scores.len() / tables.share.targets;
-            let ranks = rows.scratch.get_mut(..count * columns)?;
-            for row in 0..count {
-                let start = (block * BLOCK + row) * features;
-                tables.ranks.of_row(&mut ranks[row * columns..(row + 1) * columns], rows.x.get(start..start + features)?)?;
-            }
-            // What fills the lanes better: rows of one tree (which is read once for all of them), or trees of one row.
-            if count >= LANES {
-                by_rows(&tables, scores, ranks, columns)?;
-            } else {
-                by_trees(&tables, scores, ranks, columns)?;
+        if self.tables.packing.words == 1 { run::<T, 1>(self.tables, self.rows) } else { run::<T, 2>(self.tables, self.rows) }
+    }
+}
+
+/// All rows of a task, `W` words a node.
+#[inline(always)]
+fn run<T: Score, const W: usize>(tables: Tables<'_, T>, rows: Rows<'_, T, u32>) -> Option<()>
+where
+    [u32; W]: Node,
+{
+    let (features, columns, targets) = (rows.x.len() / rows.count, tables.ranks.width(), tables.share.targets);
+    let packing = tables.packing;
+    let most = packing.most_rank();
+    rows.scores.fill(T::default());
+    for (block, scores) in rows.scores.chunks_mut(BLOCK * targets).enumerate() {
+        let x = rows.x.get(block * BLOCK * features..)?;
+        let count = scores.len() / targets;
+        // What fills the lanes better: rows of one tree (which is read once for all of them), or trees of one row.
+        if count >= LANES {
+            let ranks = rows.scratch.get_mut(..count.next_multiple_of(LANES) * columns)?;
+            tables.ranks.of_rows::<_, LANES>(ranks.as_chunks_mut().0, x, features, count, most, |rank| packing.rank(rank))?;
+            by_rows::<T, W>(&tables, scores, ranks)?;
+        } else {
+            let ranks = rows.scratch.get_mut(..columns)?;
+            for (row, scores) in scores.chunks_exact_mut(targets).enumerate() {
+                let x = x.get(row * features..)?;
+                tables.ranks.of_rows::<_, 1>(ranks.as_chunks_mut().0, x, features, 1, most, |rank| packing.rank(rank))?;
+                by_trees::<T, W>(&tables, scores, ranks)?;
             }
         }
-        Some(())
     }
+    Some(())
 }
 
 /// All rows of a block through one tree after the other.
 #[inline(always)]
-fn by_rows<T: Score>(tables: &Tables<'_, T>, scores: &mut [T], ranks: &[u16], columns: usize) -> Option<()> {
-    for tree in tables.trees.chunks_exact(2) {
-        for (run, scores) in scores.chunks_mut(LANES * tables.share.targets).enumerate() {
-            let count = scores.len() / tables.share.targets;
-            let mut starts = [0; LANES];
-            for (lane, start) in starts.iter_mut().enumerate() {
-                *start = (run * LANES + lane.min(count - 1)) * columns;
-            }
-            let places = arrive(tables, [tree[0]; LANES], ranks, &starts)?;
-            for (scores, &place) in scores.chunks_exact_mut(tables.share.targets).zip(&places) {
-                add(tables, scores, tree[1], place)?;
-            }
+fn by_rows<T: Score, const W: usize>(tables: &Tables<'_, T>, scores: &mut [T], ranks: &[u32]) -> Option<()>
+where
+    [u32; W]: Node,
+{
+    let (targets, columns) = (tables.share.targets, tables.ranks.width());
+    for (tree, &[root, depth, target]) in tables.trees.iter().enumerate() {
+        let places = root as usize..tables.trees.get(tree + 1).map_or(tables.leaves.len(), |next| next[0] as usize);
+        let (nodes, leaves) = (tables.nodes.as_chunks::<W>().0.get(places.clone())?, tables.leaves.get(places)?);
+        if !is_closed(nodes, tables.packing, columns) {
+            return None;
         }
-    }
-    Some(())
-}
-
-/// Each row through several trees at a time.
-#[inline(always)]
-fn by_trees<T: Score>(tables: &Tables<'_, T>, scores: &mut [T], ranks: &[u16], columns: usize) -> Option<()> {
-    for trees in tables.trees.chunks(2 * LANES) {
-        let mut roots = [trees[0]; LANES];
-        for (root, tree) in roots.iter_mut().zip(trees.chunks_exact(2)) {
-            *root = tree[0];
-        }
-        for (row, scores) in scores.chunks_exact_mut(tables.share.targets).enumerate() {
-            let places = arrive(tables, roots, ranks, &[row * columns; LANES])?;
-            for (tree, &place) in trees.chunks_exact(2).zip(&places) {
-                add(tables, scores, tree[1], place)?;
-            }
-        }
-    }
-    Some(())
-}
-
-/// The leaves that descents from `places` come to; the ranks of each begin at its `start`.
-#[inline(always)]
-fn arrive<T>(tables: &Tables<'_, T>, mut places: [u32; LANES], ranks: &[u16], starts: &[usize; LANES]) -> Option<[u32; LANES]> {
-    // A tree is not deeper than it has nodes.
-    for _ in 0..=tables.nodes.len() / STEPS {
-        let mut moved = 0;
-        for step in 0..STEPS {
-            for (place, start) in places.iter_mut().zip(starts) {
-                let [link, test] = *tables.nodes.get(*place as usize)?;
-                let rank = *ranks.get(start + (test >> 16) as usize)?;
-                let next = link + u32::from(u32::from(rank) > test & LEAF_RANK);
-                if step == STEPS - 1 {
-                    moved |= next ^ *place;
+        for (scores, ranks) in scores.chunks_mut(LANES * targets).zip(ranks.chunks_exact(LANES * columns)) {
+            let mut places = [0; LANES];
+            for _ in 0..depth {
+                for (lane, place) in places.iter_mut().enumerate() {
+                    // SAFETY: The place is 0, or the link of a node or the place after that: `is_closed` says that all of them are in `nodes`.
+                    let node = unsafe { *nodes.get_unchecked(*place as usize) };
+                    let column = node.column::<LANES>(tables.packing) as usize;
+                    // SAFETY: `is_closed` says that the column is less than `columns`, and `ranks` holds so many times `LANES`.
+                    let rank = unsafe { *ranks.get_unchecked(column + lane) };
+                    *place = next(node, tables.packing, rank);
                 }
-                *place = next;
+            }
+            for (scores, &place) in scores.chunks_exact_mut(targets).zip(&places) {
+                add(tables, scores, target, *leaves.get(place as usize)?)?;
             }
         }
-        if moved == 0 {
-            return Some(places);
-        }
     }
-    None
+    Some(())
 }
 
-/// Adds the votes of a leaf.
+/// Whether each link of a tree, and the place after it, is in the tree, and each column is one of so many.
 #[inline(always)]
-fn add<T: Score>(tables: &Tables<'_, T>, scores: &mut [T], target: u32, place: u32) -> Option<()> {
-    let first = *tables.leaves.get(place as usize)? as usize;
+fn is_closed(nodes: &[impl Node], packing: Packing, columns: usize) -> bool {
+    let (mut link, mut column) = (0, 0);
+    for node in nodes {
+        link = link.max(node.link(packing));
+        column = column.max(node.column::<1>(packing));
+    }
+    (link as usize) < nodes.len().saturating_sub(1) && (column as usize) < columns
+}
+
+/// A row through several trees at a time.
+#[inline(always)]
+fn by_trees<T: Score, const W: usize>(tables: &Tables<'_, T>, scores: &mut [T], ranks: &[u32]) -> Option<()>
+where
+    [u32; W]: Node,
+{
+    let nodes = tables.nodes.as_chunks::<W>().0;
+    for trees in tables.trees.chunks(TREES) {
+        let mut roots = [trees[0][0]; TREES];
+        roots.iter_mut().zip(trees).for_each(|(root, tree)| *root = tree[0]);
+        let mut places = roots;
+        for _ in 0..trees.iter().map(|t| t[1]).max()? {
+            for (place, root) in places.iter_mut().zip(roots) {
+                let node = *nodes.get(*place as usize)?;
+                let rank = *ranks.get(node.column::<1>(tables.packing) as usize)?;
+                *place = root.wrapping_add(next(node, tables.packing, rank));
+            }
+        }
+        for (&[_, _, target], &place) in trees.iter().zip(&places) {
+            add(tables, scores, target, *tables.leaves.get(place as usize)?)?;
+        }
+    }
+    Some(())
+}
+
+/// The node after this one.
+#[inline(always)]
+fn next(node: impl Node, packing: Packing, rank: u32) -> u32 {
+    node.link(packing).wrapping_add(u32::from(rank > node.test()))
+}
+
+/// Adds the votes of a leaf, whose first value is `first`.
+#[inline(always)]
+fn add<T: Score>(tables: &Tables<'_, T>, scores: &mut [T], target: u32, first: u32) -> Option<()> {
+    let first = first as usize;
     if tables.share.width == 1 {
         let score = scores.get_mut(target as usize)?;
         *score = *score + *tables.values.get(first)?;
@@ -175,4 +289,33 @@ fn add<T: Score>(tables: &Tables<'_, T>, scores: &mut [T], target: u32, place: u
         scores.iter_mut().zip(values).for_each(|(score, &value)| *score = *score + value);
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One column with one cut, at 0, and a tree of one test: its leaves are worth 1 and 2.
+    fn scores(nodes: &[u32; 4]) -> Result<[f32; LANES], Fault> {
+        let packing = Packing { words: 1, rank_bits: 1, column_bits: 1 };
+        let (mut cuts, share) = ([f32::NAN; ranks::WINDOW], Share { targets: 1, width: 1, least: 0, below: 0 });
+        cuts[0] = 0.0;
+        let x: [f32; LANES] = std::array::from_fn(|i| i as f32 - 8.0);
+        let (mut scores, mut scratch) = ([7.0; LANES], [7; BLOCK]);
+        let (features, columns, leaves, trees) = (&[0, 1, 1], &[0, 0, 0], &[0, 0, 1, 0], &[0, 1, 0]);
+        descend(Cx::detect(), &mut scores, &mut scratch, &x, features, &cuts, columns, nodes, leaves, trees, &[1.0, 2.0], packing, share)?;
+        Ok(scores)
+    }
+
+    #[test]
+    fn no_step_leaves_a_tree() {
+        let [test, leaf, column] = [0, 1 << 31, 1 << 30];
+        let sound = [test | 1, leaf | 1, leaf | 2, leaf];
+        assert_eq!(scores(&sound).unwrap(), std::array::from_fn(|i| if i <= 8 { 1.0 } else { 2.0 }));
+        for broken in
+            [[test | 3, leaf | 1, leaf | 2, leaf], [test | 1, leaf | 1, leaf | 3, leaf], [test | column | 1, leaf | 1, leaf | 2, leaf]]
+        {
+            assert!(scores(&broken).is_err(), "{broken:x?}");
+        }
+    }
 }

@@ -19,7 +19,7 @@ pub mod sums;
 pub mod walk;
 
 pub use bits::bits;
-pub use descend::descend;
+pub use descend::{Packing, descend};
 pub use finish::{Transform, Votes, classify, regress};
 pub use general::{Aggregate, general};
 pub use outcomes::{Form, outcomes};

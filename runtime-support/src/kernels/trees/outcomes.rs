@@ -98,7 +98,7 @@ pub fn outcomes<T: Score>(
     if most == 0 || columns.len() > 3 * MOST_COLUMNS || steps > TESTS {
         return Err(BROKEN);
     }
-    let ranks = ranks::Tables { features, sorted, columns };
+    let ranks = ranks::Tables::new(features, sorted, columns);
     let tables = Tables { ranks, tests: tests.as_chunks().0, chains, trees, values, form, steps, share };
     let failed = Flag::default();
     // A word takes about 4 cycles, a tree about 6, a column about 12.
@@ -119,14 +119,15 @@ impl<T: Score> WithSimd for Outcomes<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) -> Option<()> {
         let Self { tables, rows } = self;
-        let (features, targets, columns) = (rows.x.len() / rows.count, tables.share.targets, tables.ranks.columns.len() / 3);
+        let (features, targets, columns) = (rows.x.len() / rows.count, tables.share.targets, tables.ranks.width());
         for (block, scores) in rows.scores.chunks_mut(BLOCK * targets).enumerate() {
             let count = scores.len() / targets;
             scores.fill(T::default());
             let ranks = rows.scratch.get_mut(..count * MOST_COLUMNS)?;
             for (row, ranks) in ranks.chunks_exact_mut(MOST_COLUMNS).enumerate() {
                 let start = (block * BLOCK + row) * features;
-                tables.ranks.of_row(&mut ranks[..columns], rows.x.get(start..start + features)?)?;
+                let x = rows.x.get(start..start + features)?;
+                tables.ranks.of_rows::<_, 1>(ranks[..columns].as_chunks_mut().0, x, features, 1, 0xff, |rank| rank as u8)?;
             }
             let ranks = ranks.as_chunks().0;
             if columns <= 32 { tables.add::<_, 2>(s, scores, ranks)? } else { tables.add::<_, 4>(s, scores, ranks)? }

@@ -1,14 +1,27 @@
 //! Ranks: each feature is replaced by how many of its cuts are less, so that tests compare small integers.
 
 use super::Score;
-use super::sums::BLOCK;
 
 /// What a byte of a rank is flipped by where it is compared as signed, which is what vector instructions do.
 pub(super) const SIGN: u8 = 0x80;
-/// Cuts that are counted rather than searched. Those of a feature fill whole windows, with NaN, which is not less than anything.
+/// Cuts that are counted rather than searched.
 pub const WINDOW: usize = 32;
 /// Words a feature in the tables.
 pub const FEATURE: usize = 3;
+
+/// The levels of the search among that many cuts: the lowest has all of them in windows of [`WINDOW`], filled with NaN, which is not less than
+/// anything; each other the last cut of each window of the one below, but the last window's. The topmost is one window, and the first in the tables.
+#[inline(always)]
+pub const fn levels(cuts: usize) -> u32 {
+    let levels = (usize::BITS - cuts.saturating_sub(1).leading_zeros()).div_ceil(WINDOW.ilog2());
+    if levels == 0 { 1 } else { levels }
+}
+
+/// The windows of a level that there is.
+#[inline(always)]
+pub const fn windows(cuts: usize, level: u32) -> usize {
+    cuts.saturating_sub(1).unbounded_shr((level + 1) * WINDOW.ilog2()) + 1
+}
 
 /// Features and their cuts, as [`sums`](super::sums::sums) has them.
 #[derive(Clone, Copy)]
@@ -17,125 +30,129 @@ pub(super) struct Cuts<'a, T> {
     pub sorted: &'a [T],
 }
 
-impl<T: Score> Cuts<'_, T> {
+/// A feature that is tested, and its cuts, level after level.
+#[derive(Clone, Copy)]
+struct Feature<'a, T> {
+    number: usize,
+    windows: &'a [[T; WINDOW]],
+    cuts: usize,
+}
+
+impl<'a, T: Score> Cuts<'a, T> {
     /// How many features have cuts.
     #[inline(always)]
     pub fn count(&self) -> usize {
         self.features.len() / FEATURE
     }
 
+    /// Those features.
+    #[inline(always)]
+    fn each(self) -> impl Iterator<Item = Option<Feature<'a, T>>> {
+        let (mut start, sorted) = (0, self.sorted.as_chunks().0);
+        self.features.as_chunks::<FEATURE>().0.iter().map(move |&[number, end, cuts]| {
+            let windows = sorted.get(start..end as usize)?;
+            start = end as usize;
+            Some(Feature { number: number as usize, windows, cuts: cuts as usize })
+        })
+    }
+
     /// For each of them how many of its cuts are less than the row has; if that is NaN, one more than there are.
     #[inline(always)]
-    pub fn of_row(&self, ranks: &mut [u16], x: &[T]) -> Option<()> {
-        let (mut start, sorted) = (0, self.sorted.as_chunks().0);
-        for (rank, feature) in ranks.iter_mut().zip(self.features.as_chunks::<FEATURE>().0) {
-            let cuts = sorted.get(start..feature[1] as usize)?;
-            start = feature[1] as usize;
-            let x = *x.get(feature[0] as usize)?;
-            let less = less(cuts, x)?;
-            *rank = if x.is_missing() { feature[2] as u16 + 1 } else { less as u16 };
+    pub fn of_row(self, ranks: &mut [u16], x: &[T]) -> Option<()> {
+        for (rank, feature) in ranks.iter_mut().zip(self.each()) {
+            let feature = feature?;
+            let x = *x.get(feature.number)?;
+            *rank = if x.is_missing() { feature.cuts as u16 + 1 } else { feature.less(x)? as u16 };
         }
         Some(())
     }
+}
+
+impl<T: Score> Feature<'_, T> {
+    /// How many of the cuts are less than `x`: level by level, that many windows are left behind.
+    #[inline(always)]
+    fn less(&self, x: T) -> Option<u32> {
+        let mut place = count(self.windows.first()?, x) as usize;
+        let mut first = 1;
+        for level in (0..levels(self.cuts) - 1).rev() {
+            place = place * WINDOW + count(self.windows.get(first + place)?, x) as usize;
+            if level > 0 {
+                first += windows(self.cuts, level);
+            }
+        }
+        Some(place as u32)
+    }
+}
+
+/// How many cuts of a window are less than `x`.
+#[inline(always)]
+fn count<T: Score>(window: &[T; WINDOW], x: T) -> u32 {
+    // In eight sums: one would become a bit test for each cut.
+    let mut counts = [0u32; 8];
+    for cuts in window.as_chunks::<8>().0 {
+        for (count, &cut) in counts.iter_mut().zip(cuts) {
+            *count += u32::from(cut < x);
+        }
+    }
+    counts.iter().sum()
 }
 
 /// Features, cuts and columns, as [`sums`](super::sums::sums) has them.
 #[derive(Clone, Copy)]
 pub(super) struct Tables<'a, T> {
-    pub features: &'a [u32],
-    pub sorted: &'a [T],
+    pub cuts: Cuts<'a, T>,
     pub columns: &'a [u32],
 }
 
-/// An unsigned integer that holds a rank.
-pub(super) trait Rank: Copy {
-    /// The greatest.
-    const MOST: u32;
-    /// The rank, at most [`MOST`](Self::MOST).
-    fn of(rank: u32) -> Self;
-}
-impl Rank for u8 {
-    const MOST: u32 = 0xff;
-    #[inline(always)]
-    fn of(rank: u32) -> Self {
-        rank as u8
-    }
-}
-impl Rank for u16 {
-    const MOST: u32 = 0xffff;
-    #[inline(always)]
-    fn of(rank: u32) -> Self {
-        rank as u16
-    }
-}
-
-/// A column's rank: what is left of the number of lesser cuts after the column's first cut; NaN has the least rank or the greatest.
-#[inline(always)]
-fn of_column<T: Score, R: Rank>(column: &[u32], less: u32, x: T) -> R {
-    let of_nan = if column[2] != 0 { 0 } else { R::MOST };
-    R::of(if x.is_missing() { of_nan } else { less.saturating_sub(column[1]).min(R::MOST) })
-}
-
-impl<T: Score> Tables<'_, T> {
-    /// The ranks of one row.
-    #[inline(always)]
-    pub fn of_row<R: Rank>(&self, ranks: &mut [R], x: &[T]) -> Option<()> {
-        let mut columns = self.columns.chunks_exact(3).zip(ranks).peekable();
-        let (mut start, sorted) = (0, self.sorted.as_chunks().0);
-        for (place, feature) in self.features.as_chunks::<FEATURE>().0.iter().enumerate() {
-            let cuts = sorted.get(start..feature[1] as usize)?;
-            start = feature[1] as usize;
-            let x = *x.get(feature[0] as usize)?;
-            let less = less(cuts, x)?;
-            while let Some((column, rank)) = columns.next_if(|(c, _)| c[0] as usize == place) {
-                *rank = of_column(column, less, x);
-            }
-        }
-        Some(())
+impl<'a, T: Score> Tables<'a, T> {
+    /// As the kernels get them.
+    pub fn new(features: &'a [u32], sorted: &'a [T], columns: &'a [u32]) -> Self {
+        Self { cuts: Cuts { features, sorted }, columns }
     }
 
-    /// The ranks of a block of `count` rows, each column's together, their sign bits flipped.
+    /// How many columns of ranks there are.
     #[inline(always)]
-    pub fn of_block(&self, ranks: &mut [[u8; BLOCK]], x: &[T], features: usize, count: usize) -> Option<()> {
-        let mut columns = self.columns.chunks_exact(3).zip(ranks).peekable();
-        let (mut start, sorted) = (0, self.sorted.as_chunks().0);
-        for (place, feature) in self.features.as_chunks::<FEATURE>().0.iter().enumerate() {
-            let cuts = sorted.get(start..feature[1] as usize)?;
-            start = feature[1] as usize;
-            let mut values = [T::default(); BLOCK];
-            for (value, x) in values.iter_mut().zip(x.get(feature[0] as usize..)?.iter().step_by(features)).take(count) {
-                *value = *x;
-            }
-            let mut lesses = [0; BLOCK];
-            for (less_than, &value) in lesses.iter_mut().zip(&values).take(count) {
-                *less_than = less(cuts, value)?;
-            }
-            while let Some((column, ranks)) = columns.next_if(|(c, _)| c[0] as usize == place) {
-                for ((rank, &less), &value) in ranks.iter_mut().zip(&lesses).zip(&values) {
-                    *rank = of_column::<T, u8>(column, less, value) ^ SIGN;
+    pub fn width(&self) -> usize {
+        self.columns.len() / 3
+    }
+
+    /// The ranks of the `count` first rows of `x`, `N` rows after `N` rows, and of those each column's together: `most` is the greatest, and stored is
+    /// what `rank` makes of them. Rows that are missing have the ranks of zeros. One feature after the other, so that its cuts stay near.
+    #[inline(always)]
+    pub fn of_rows<R, const N: usize>(
+        &self,
+        ranks: &mut [[R; N]],
+        x: &[T],
+        features: usize,
+        count: usize,
+        most: u32,
+        rank: impl Fn(u32) -> R,
+    ) -> Option<()> {
+        let (mut columns, mut before) = (self.columns.as_chunks::<3>().0, 0);
+        for (place, feature) in self.cuts.each().enumerate() {
+            let feature = feature?;
+            let x = x.get(feature.number..)?;
+            let (mine, others) = columns.split_at(columns.iter().take_while(|c| c[0] as usize == place).count());
+            for (first, ranks) in (0..count).step_by(N).zip(ranks.chunks_exact_mut(self.width().max(1))) {
+                let mut values = [T::default(); N];
+                for (value, x) in values.iter_mut().zip(x.iter().step_by(features).skip(first)).take(count - first) {
+                    *value = *x;
+                }
+                let mut lesses = [0; N];
+                for (less, &value) in lesses.iter_mut().zip(&values) {
+                    *less = feature.less(value)?;
+                }
+                for (&[_, first, nan_true], ranks) in mine.iter().zip(ranks.get_mut(before..)?) {
+                    // NaN has the least rank or the greatest.
+                    let of_nan = if nan_true != 0 { 0 } else { most };
+                    for ((to, &less), &value) in ranks.iter_mut().zip(&lesses).zip(&values) {
+                        *to = rank(if value.is_missing() { of_nan } else { less.saturating_sub(first).min(most) });
+                    }
                 }
             }
+            before += mine.len();
+            columns = others;
         }
         Some(())
     }
-}
-
-/// How many of the ascending cuts are less than `x`: the window where it lies is found by halving, without a branch, and counted.
-#[inline(always)]
-fn less<T: Score>(windows: &[[T; WINDOW]], x: T) -> Option<u32> {
-    let (mut start, mut len) = (0, windows.len());
-    while len > 1 {
-        let half = len / 2;
-        let below = windows.get(start + half - 1)?[WINDOW - 1] < x;
-        start += half * usize::from(below);
-        len -= half;
-    }
-    // In eight sums: one would become a bit test for each cut.
-    let mut counts = [0u32; 8];
-    for cuts in windows.get(start)?.as_chunks::<8>().0 {
-        for (count, &cut) in counts.iter_mut().zip(cuts) {
-            *count += u32::from(cut < x);
-        }
-    }
-    Some((start * WINDOW) as u32 + counts.iter().sum::<u32>())
 }

@@ -29,7 +29,7 @@ impl<T: Score> WithSimd for Select<'_, T> {
     fn with_simd<S: Simd>(self, _: S) -> Option<()> {
         let Self { tables, rows } = self;
         let (features, targets) = (rows.x.len() / rows.count, tables.forest.share.targets);
-        let ranks = rows.scratch.get_mut(..tables.ranks.columns.len() / 3 * BLOCK)?;
+        let ranks = rows.scratch.get_mut(..tables.ranks.width() * BLOCK)?;
         // The leaf numbers that a test chooses from: first those that are leaves, then those that the tests of this tree have chosen.
         let mut chosen = [[0u8; BLOCK]; MOST_LEAVES + MOST_TESTS];
         for (i, leaf) in chosen.iter_mut().take(MOST_LEAVES).enumerate() {
@@ -39,7 +39,7 @@ impl<T: Score> WithSimd for Select<'_, T> {
         for (block, scores) in blocks {
             let count = scores.len() / targets;
             let x = rows.x.get(block * BLOCK * features..(block * BLOCK + count) * features)?;
-            tables.ranks.of_block(ranks.as_chunks_mut().0, x, features, count)?;
+            tables.ranks.of_rows::<_, BLOCK>(ranks.as_chunks_mut().0, x, features, count, 0xff, |rank| rank as u8 ^ SIGN)?;
             for tree in tables.forest.trees.chunks_exact(4) {
                 let tests = tables.tests.get(4 * tree[0] as usize..4 * tree[1] as usize)?;
                 let leaves = evaluate(&mut chosen, ranks, tests)?;

@@ -5,7 +5,7 @@
 //! *rank* among the cuts that any tree has for it, so that a test is a comparison of bytes; then all nodes of a tree are evaluated from the leaves
 //! up, each choosing between the leaf numbers of its branches for all rows at once.
 
-pub use super::ranks::{FEATURE, WINDOW};
+pub use super::ranks::{FEATURE, WINDOW, levels, windows};
 use super::rows::{self, BROKEN, Rows, Share};
 use super::{Score, ranks, select};
 use crate::cx::Cx;
@@ -35,7 +35,7 @@ pub(super) struct Forest<'a, T> {
 ///
 /// - `scores`: rows × targets; `x`: rows × features. `ranks`: scratch, [`BLOCK`] times the
 ///   number of columns for each task that may run at a time.
-/// - `features`: three words each: the feature, the end of its cuts in `sorted` (counted in windows of [`WINDOW`], filled with NaN), and how many
+/// - `features`: three words each: the feature, the end of its cuts in `sorted` (counted in windows of [`WINDOW`], the [`levels`] one after the other), and how many
 ///   there are. `columns`: three words each: the place in `features`, the
 ///   first cut, and 1 if NaN has rank 0 (else 255). `tests`: four halves each: the column, the greatest rank for which it is true, the branches:
 ///   a leaf's number, or 256 and more for a test's number within the tree.
@@ -64,7 +64,7 @@ pub fn sums<T: Score>(
     if most == 0 {
         return Err(BROKEN);
     }
-    let tables = select::Tables { forest, ranks: ranks::Tables { features, sorted, columns }, tests };
+    let tables = select::Tables { forest, ranks: ranks::Tables::new(features, sorted, columns), tests };
     // A test of 64 rows takes about 5 cycles.
     let work = (tests.len() / 4 * count / 16).max(columns.len() * count);
     let failed = rows::Flag::default();

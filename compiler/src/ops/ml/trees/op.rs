@@ -11,6 +11,7 @@ use crate::program::Arg;
 use onnxc_runtime::kernels::trees::{bits, descend, outcomes, sums};
 use serde::{Deserialize, Serialize};
 
+crate::param_struct!(trees::Packing { words, rank_bits, column_bits });
 crate::param_struct!(trees::Share { targets, width, least, below });
 crate::param_enum!(trees::Aggregate { Sum, Average, Min, Max });
 crate::param_enum!(trees::Form { Levels, Heap, Chain, LongChain });
@@ -245,9 +246,11 @@ impl Trees {
                 (vec![Arg::Cx, scores, scratch, x.read()], kernel, ranks(r).chain(own).collect())
             }
             Way::Descend(d, r) => {
-                let kernel = crate::kernel!(trees::descend(_, _, _, _, _, _, _, _, _, _, _, _) for real(x.dtype));
-                let scratch = scratch(cx, DType::U16, x, r.width() * descend::BLOCK);
+                let kernel = crate::kernel!(trees::descend(_, _, _, _, _, _, _, _, _, _, _, _, _) for real(x.dtype));
+                let scratch = scratch(cx, DType::U32, x, r.width() * descend::BLOCK);
                 let own = [("nodes", ints(&d.nodes)), ("node_leaves", ints(&d.leaves)), ("roots", ints(&d.trees)), values()];
+                let packing = [("words", d.packing.words), ("rank_bits", d.packing.rank_bits), ("column_bits", d.packing.column_bits)];
+                sizes = vec![Arg::Struct("trees::Packing", packing.map(|(name, n)| (name, Arg::Usize(cx.int(n as i64)))).to_vec())];
                 (vec![Arg::Cx, scores, scratch, x.read()], kernel, ranks(r).chain(own).collect())
             }
             Way::Outcomes(o, r) => {

@@ -114,8 +114,8 @@ pub fn offers(e: &Ensemble, forest: &Forest) -> Vec<Offer> {
     if let Some(ranks) = Ranks::new(forest, descent::MOST_CUTS, MOST_COLUMNS)
         && let Some(descend) = Descend::new(forest, &ranks)
     {
-        let row = cuts.row_cycles() + descend.row_cycles();
-        offers.push(Offer { way: Way::Descend(descend, ranks), row, block: row * BLOCK as f64 });
+        let (row, block) = (cuts.row_cycles() + descend.row_cycles(), (cuts.row_cycles() + descend.cycles_of_many()) * BLOCK as f64);
+        offers.push(Offer { way: Way::Descend(descend, ranks), row, block });
     }
     offers
 }

@@ -1,7 +1,7 @@
 //! The ranks that tests compare, and how many of them a row costs.
 
 use super::shape::{Forest, Test, Tree};
-use onnxc_runtime::kernels::trees::sums::{FEATURE, WINDOW};
+use onnxc_runtime::kernels::trees::sums::{FEATURE, WINDOW, levels, windows};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub struct Cuts {
     /// Three words each: the feature, the end of its cuts in `sorted`, counted in windows, and how many there are.
     pub features: Vec<u32>,
-    /// The cuts of each feature, ascending, then NaN to the end of a window.
+    /// The cuts of each feature, ascending, below the levels that lead to them.
     pub sorted: Vec<f64>,
 }
 
@@ -26,15 +26,22 @@ impl Cuts {
         let mut all = Self::default();
         for (place, (feature, mut cuts)) in (0..).zip(by_feature) {
             cuts.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-            let mut count = 0u32;
+            let mut sorted = Vec::new();
             // Zeros of both signs are one cut.
             for equal in cuts.chunk_by(|a, b| a.0 == b.0) {
-                equal.iter().for_each(|&(_, number)| places[number as usize] = [place, count]);
-                all.sorted.push(equal[0].0);
-                count += 1;
+                let rank = u32::try_from(sorted.len()).ok()?;
+                equal.iter().for_each(|&(_, number)| places[number as usize] = [place, rank]);
+                sorted.push(equal[0].0);
             }
-            all.sorted.resize(all.sorted.len().next_multiple_of(WINDOW), f64::NAN);
-            all.features.extend([feature, u32::try_from(all.sorted.len() / WINDOW).ok()?, count]);
+            for level in (0..levels(sorted.len())).rev() {
+                let end = all.sorted.len() + windows(sorted.len(), level) * WINDOW;
+                let each = WINDOW.pow(level);
+                let lasts =
+                    sorted.chunks_exact(each).map(|below| below[each - 1]).take(sorted.len().div_ceil(each) - usize::from(level > 0));
+                all.sorted.extend(lasts);
+                all.sorted.resize(end, f64::NAN);
+            }
+            all.features.extend([feature, u32::try_from(all.sorted.len() / WINDOW).ok()?, u32::try_from(sorted.len()).ok()?]);
         }
         for (test, [place, rank]) in trees.iter_mut().flat_map(|t| &mut t.tests).zip(places) {
             (test.place, test.rank) = (place, rank);
@@ -49,13 +56,14 @@ impl Cuts {
 
     /// The cuts of the feature at a place.
     pub fn of(&self, place: usize) -> &[f64] {
-        let start = if place == 0 { 0 } else { self.features[FEATURE * (place - 1) + 1] as usize * WINDOW };
-        self.sorted.get(start..start + self.features[FEATURE * place + 2] as usize).unwrap_or_default()
+        let (end, count) = (self.features[FEATURE * place + 1] as usize, self.features[FEATURE * place + 2] as usize);
+        let start = (end - windows(count, 0)) * WINDOW;
+        self.sorted.get(start..start + count).unwrap_or_default()
     }
 
-    /// Cycles to rank one row: a few halvings, then a window is counted.
+    /// Cycles to rank one row: a window is counted on each level.
     pub fn row_cycles(&self) -> f64 {
-        (0..self.count()).map(|place| 8.0 + 6.0 * (self.of(place).len() as f64 / 32.0).max(1.0).log2()).sum()
+        (0..self.count()).map(|place| 12.0 * f64::from(levels(self.of(place).len()))).sum()
     }
 }
 
@@ -110,6 +118,12 @@ impl Ranks {
     /// The number of columns.
     pub fn width(&self) -> usize {
         self.columns.len() / 3
+    }
+
+    /// The most cuts that any column tells apart.
+    pub fn most_cuts(&self) -> usize {
+        let cuts = |column: &[u32]| (self.cuts.of(column[0] as usize).len() - column[1] as usize).min(self.most);
+        self.columns.chunks_exact(3).map(cuts).max().unwrap_or(0)
     }
 
     /// The column of a test, and the greatest rank in it for which the test is true.

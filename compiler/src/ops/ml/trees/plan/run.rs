@@ -19,6 +19,7 @@ pub struct Runner<'a, T> {
     share: Share,
     bytes: Vec<u8>,
     halves: Vec<u16>,
+    words: Vec<u32>,
 }
 
 impl<'a, T: Score> Runner<'a, T> {
@@ -26,7 +27,7 @@ impl<'a, T: Score> Runner<'a, T> {
     pub fn new(way: &'a Way, forest: &Forest, values: &[T]) -> Self {
         let numbers = |v: &[f64]| v.iter().map(|&v| T::narrow(v)).collect::<Vec<T>>();
         let sorted = |c: &Cuts| numbers(&c.sorted);
-        let (sorted, values, halves) = match way {
+        let (sorted, values, scratch) = match way {
             Way::Walk(w) => (numbers(&w.cuts), values.to_vec(), 0),
             Way::Bits(b, c) => (sorted(c), numbers(&b.values), bits::BLOCK * bits::SCRATCH * c.count()),
             Way::Select(_, r) => (sorted(&r.cuts), values.to_vec(), sums::BLOCK * r.width()),
@@ -34,13 +35,13 @@ impl<'a, T: Score> Runner<'a, T> {
             Way::Outcomes(o, r) => (sorted(&r.cuts), numbers(&o.values), outcomes::BLOCK * outcomes::MOST_COLUMNS),
         };
         let share = Share { targets: forest.voted.len(), width: forest.width, least: 0, below: 0 };
-        let (bytes, halves) = (vec![7; TASKS * halves], vec![7; TASKS * halves]);
-        Self { way, trees: select::trees(forest), sorted, values, share, bytes, halves }
+        let (bytes, halves, words) = (vec![7; TASKS * scratch], vec![7; TASKS * scratch], vec![7; TASKS * scratch]);
+        Self { way, trees: select::trees(forest), sorted, values, share, bytes, halves, words }
     }
 
     /// The scores of rows: `y` is rows × targets.
     pub fn run(&mut self, cx: Cx, y: &mut [T], x: &[T]) -> Result<(), Fault> {
-        let Self { way, trees, sorted, values, share, bytes, halves } = self;
+        let Self { way, trees, sorted, values, share, bytes, halves, words } = self;
         match way {
             Way::Walk(w) => walk(y, x, &w.links, sorted, trees, values, *share),
             Way::Bits(b, c) => {
@@ -50,7 +51,7 @@ impl<'a, T: Score> Runner<'a, T> {
             Way::Select(s, r) => sums(cx, y, bytes, x, &r.cuts.features, sorted, &r.columns, &s.tests, trees, values, *share),
             Way::Descend(d, r) => {
                 let (f, c) = (&r.cuts.features, &r.columns);
-                descend(cx, y, halves, x, f, sorted, c, &d.nodes, &d.leaves, &d.trees, values, *share)
+                descend(cx, y, words, x, f, sorted, c, &d.nodes, &d.leaves, &d.trees, values, d.packing, *share)
             }
             Way::Outcomes(o, r) => {
                 let (f, c) = (&r.cuts.features, &r.columns);
