@@ -20,7 +20,7 @@ const TREES: usize = 8;
 /// Rows whose ranks are made together.
 pub const BLOCK: usize = 256;
 /// Rows that are worth a task of their own, given trees enough.
-const STEP: usize = 64;
+const STEP: usize = 128;
 /// The most cuts that a column of ranks may tell apart.
 pub const MOST_CUTS: usize = 0xffff;
 /// Words a tree in the table of trees.
