@@ -83,7 +83,7 @@ impl Node for [u32; 1] {
     }
     #[inline(always)]
     fn link(self, packing: Packing) -> u32 {
-        self[0] & (1 << packing.link_bits()) - 1
+        self[0] & ((1 << packing.link_bits()) - 1)
     }
     #[inline(always)]
     fn column<const TIMES: usize>(self, packing: Packing) -> u32 {
