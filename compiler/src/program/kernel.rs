@@ -104,6 +104,13 @@ macro_rules! kernel {
             I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64, I4 onnxc_runtime::element::I4, U4 onnxc_runtime::element::U4,
             I2 onnxc_runtime::element::I2, U2 onnxc_runtime::element::U2, Bool onnxc_runtime::element::Bool)
     };
+    (@set bits $dtype:expr, $t:ident => $body:expr) => {
+        $crate::kernel!(@rows $dtype, $t => $body; F32 f32, F64 f64, F16 onnxc_runtime::float::F16, BF16 onnxc_runtime::float::BF16,
+            F8E4M3FN onnxc_runtime::float::F8E4M3FN, F8E4M3FNUZ onnxc_runtime::float::F8E4M3FNUZ, F8E5M2 onnxc_runtime::float::F8E5M2,
+            F8E5M2FNUZ onnxc_runtime::float::F8E5M2FNUZ, F8E8M0 onnxc_runtime::float::F8E8M0, F4E2M1 onnxc_runtime::float::F4E2M1,
+            I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64, I4 onnxc_runtime::element::I4, U4 onnxc_runtime::element::U4,
+            Bool onnxc_runtime::element::Bool, C64 onnxc_runtime::element::Complex<f32>)
+    };
     (@set int $dtype:expr, $t:ident => $body:expr) => {
         $crate::kernel!(@rows $dtype, $t => $body; I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64)
     };

@@ -48,21 +48,17 @@ pub struct BitCast {
 macro_rules! targets {
     ($from:expr, $to:expr; $($dtype:ident $kernel:ident,)*) => {
         match $to {
-            $(DType::$dtype => crate::kernel!(bits::$kernel(_, _) for source($from)),)*
+            $(DType::$dtype => crate::kernel!(bits::$kernel(_, _) for bits($from)),)*
             _ => None,
         }
     };
 }
 
 fn kernel(from: DType, to: DType) -> Option<Kernel> {
-    // Four bits take a byte in memory, and not all bytes are such a float.
-    if bits(from) == Some(4) {
-        return None;
-    }
     targets! { from, to;
         F32 to_f32, F64 to_f64, F16 to_f16, BF16 to_bf16, F8E4M3FN to_f8e4m3fn, F8E4M3FNUZ to_f8e4m3fnuz, F8E5M2 to_f8e5m2,
         F8E5M2FNUZ to_f8e5m2fnuz, F8E8M0 to_f8e8m0, I8 to_i8, I16 to_i16, I32 to_i32, I64 to_i64, U8 to_u8, U16 to_u16, U32 to_u32, U64 to_u64,
-        Bool to_bool,
+        Bool to_bool, C64 to_c64, F4E2M1 to_f4e2m1, I4 to_i4, U4 to_u4,
     }
 }
 
