@@ -127,6 +127,11 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
         }
         word
     }
+    /// How many of [`TESTS`] numbers are less than `x`.
+    #[inline(always)]
+    fn count_less(self, numbers: &[f32; TESTS], x: f32) -> u32 {
+        numbers.iter().map(|&number| u32::from(number < x)).sum()
+    }
     /// Reads `n` (at most `LANES`) elements; the other lanes are 0.
     /// # Safety
     /// `p` is valid for reading `n` elements, `n <= LANES`.

@@ -67,6 +67,7 @@ impl WithSimd for Words {
         reductions(s);
         tests_of_bytes::<S, 2>(s);
         tests_of_bytes::<S, 4>(s);
+        counts(s);
     }
 }
 
@@ -211,6 +212,16 @@ fn tests_of_bytes<S: Simd, const N: usize>(s: S) {
         let word = s.tests(&table, &which, &least);
         for i in 0..TESTS {
             assert_eq!(word >> i & 1 != 0, table.as_flattened()[which[i] as usize] >= least[i], "test {i} of {N} tables");
+        }
+    }
+}
+
+fn counts<S: Simd>(s: S) {
+    let mut numbers: [f32; TESTS] = array::from_fn(|i| (i * 7 % TESTS) as f32);
+    for x in [-1.0, -0.0, 0.0, 0.5, 16.0, 31.0, 32.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+        for special in [3.0, f32::NAN, f32::NEG_INFINITY] {
+            numbers[5] = special;
+            assert_eq!(s.count_less(&numbers, x), numbers.iter().filter(|&&n| n < x).count() as u32, "{x} {special}");
         }
     }
 }

@@ -119,7 +119,7 @@ impl<T: Score> WithSimd for Bits<'_, T> {
             let (ranks, chosen) = rows.scratch.split_at_mut_checked(count * columns)?;
             for row in 0..count {
                 let start = (block * BLOCK + row) * features;
-                tables.cuts.of_row(ranks.get_mut(row * columns..(row + 1) * columns)?, rows.x.get(start..start + features)?)?;
+                tables.cuts.of_row(s, ranks.get_mut(row * columns..(row + 1) * columns)?, rows.x.get(start..start + features)?)?;
             }
             let (mut group, mut entry, mut tree) = (0, 0, 0);
             for shelf in tables.shelves.chunks_exact(3) {

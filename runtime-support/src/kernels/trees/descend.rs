@@ -167,14 +167,14 @@ struct Descend<'a, T> {
 impl<T: Score> WithSimd for Descend<'_, T> {
     type Output = Option<()>;
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> Option<()> {
-        if self.tables.packing.words == 1 { run::<T, 1>(self.tables, self.rows) } else { run::<T, 2>(self.tables, self.rows) }
+    fn with_simd<S: Simd>(self, s: S) -> Option<()> {
+        if self.tables.packing.words == 1 { run::<S, T, 1>(s, self.tables, self.rows) } else { run::<S, T, 2>(s, self.tables, self.rows) }
     }
 }
 
 /// All rows of a task, `W` words a node.
 #[inline(always)]
-fn run<T: Score, const W: usize>(tables: Tables<'_, T>, rows: Rows<'_, T, u32>) -> Option<()>
+fn run<S: Simd, T: Score, const W: usize>(s: S, tables: Tables<'_, T>, rows: Rows<'_, T, u32>) -> Option<()>
 where
     [u32; W]: Node,
 {
@@ -188,13 +188,13 @@ where
         // What fills the lanes better: rows of one tree (which is read once for all of them), or trees of one row.
         if count >= LANES {
             let ranks = rows.scratch.get_mut(..count.next_multiple_of(LANES) * columns)?;
-            tables.ranks.of_rows::<_, LANES>(ranks.as_chunks_mut().0, x, features, count, most, |rank| packing.rank(rank))?;
+            tables.ranks.of_rows::<_, _, LANES>(s, ranks.as_chunks_mut().0, x, features, count, most, |rank| packing.rank(rank))?;
             by_rows::<T, W>(&tables, scores, ranks)?;
         } else {
             let ranks = rows.scratch.get_mut(..columns)?;
             for (row, scores) in scores.chunks_exact_mut(targets).enumerate() {
                 let x = x.get(row * features..)?;
-                tables.ranks.of_rows::<_, 1>(ranks.as_chunks_mut().0, x, features, 1, most, |rank| packing.rank(rank))?;
+                tables.ranks.of_row(s, ranks, x, most, |rank| packing.rank(rank))?;
                 by_trees::<T, W>(&tables, scores, ranks)?;
             }
         }

@@ -23,11 +23,13 @@ pub use descend::{Packing, descend};
 pub use finish::{Transform, Votes, classify, regress};
 pub use general::{Aggregate, general};
 pub use outcomes::{Form, outcomes};
+use ranks::WINDOW;
 pub use rows::Share;
 pub use sums::sums;
 pub use walk::walk;
 
 use super::num::Float;
+use crate::simd::Simd;
 use core::ops::{Add, Div, Mul, Neg, Sub};
 
 /// What scores are computed in: f32, or f64 where the inputs or the ensemble are of f64.
@@ -40,8 +42,19 @@ pub trait Score:
     fn is_missing(self) -> bool {
         self != self
     }
+    /// How many cuts of a window are less.
+    #[inline(always)]
+    fn count_less<S: Simd>(self, s: S, window: &[Self; WINDOW]) -> u32 {
+        let _ = s;
+        window.iter().map(|&cut| u32::from(cut < self)).sum()
+    }
 }
-impl Score for f32 {}
+impl Score for f32 {
+    #[inline(always)]
+    fn count_less<S: Simd>(self, s: S, window: &[Self; WINDOW]) -> u32 {
+        s.count_less(window, self)
+    }
+}
 impl Score for f64 {}
 
 /// The bit of a link that says that it names a leaf.

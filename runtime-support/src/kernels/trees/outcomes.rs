@@ -17,6 +17,8 @@ pub const MOST_CUTS: usize = 255;
 pub const BLOCK: usize = 32;
 /// Trees, about, whose tables stay near while a block of rows reads them.
 const CHUNK: usize = 64;
+/// Trees after which the votes of a single row are added up, so that the sum of some runs beside the tests of the next.
+const FEW: usize = 16;
 /// Trees that descend side by side.
 const LANES: usize = 8;
 /// Words a tree in `trees`.
@@ -127,7 +129,7 @@ impl<T: Score> WithSimd for Outcomes<'_, T> {
             for (row, ranks) in ranks.chunks_exact_mut(MOST_COLUMNS).enumerate() {
                 let start = (block * BLOCK + row) * features;
                 let x = rows.x.get(start..start + features)?;
-                tables.ranks.of_rows::<_, 1>(ranks[..columns].as_chunks_mut().0, x, features, 1, 0xff, |rank| rank as u8)?;
+                tables.ranks.of_row(s, ranks, x, 0xff, |rank| rank as u8)?;
             }
             let ranks = ranks.as_chunks().0;
             if columns <= 32 { tables.add::<_, 2>(s, scores, ranks)? } else { tables.add::<_, 4>(s, scores, ranks)? }
@@ -149,7 +151,8 @@ impl<T: Score> Tables<'_, T> {
     #[inline(always)]
     fn add<S: Simd, const N: usize>(&self, s: S, scores: &mut [T], ranks: &[[u8; 16]]) -> Option<()> {
         let (words, sharing) = (2 * self.form.words(self.steps), self.form.sharing(self.steps));
-        let chunk = CHUNK / sharing * sharing;
+        let chunk = if scores.len() == self.share.targets { FEW } else { CHUNK };
+        let chunk = (chunk / sharing).max(1) * sharing;
         let mut leaves = [0; CHUNK];
         let chain = match self.form {
             Form::Chain => 32,
@@ -193,9 +196,11 @@ impl<T: Score> Tables<'_, T> {
         for leaves in leaves.chunks_mut(LANES) {
             let (mut words, mut places) = ([0u64; LANES], [0u64; LANES]);
             for (word, tests) in words.iter_mut().zip(tests.by_ref().take(leaves.len())) {
+                let mut outcomes = 0;
                 for (k, [columns, least]) in tests.iter().enumerate() {
-                    *word |= u64::from(s.tests(ranks, columns, least)) << (k * TESTS);
+                    outcomes |= u64::from(s.tests(ranks, columns, least)) << (k * TESTS);
                 }
+                *word = outcomes;
             }
             for _ in 0..self.steps {
                 for (place, word) in places.iter_mut().zip(&words) {

@@ -1,6 +1,7 @@
 //! Ranks: each feature is replaced by how many of its cuts are less, so that tests compare small integers.
 
 use super::Score;
+use crate::simd::Simd;
 
 /// What a byte of a rank is flipped by where it is compared as signed, which is what vector instructions do.
 pub(super) const SIGN: u8 = 0x80;
@@ -58,11 +59,11 @@ impl<'a, T: Score> Cuts<'a, T> {
 
     /// For each of them how many of its cuts are less than the row has; if that is NaN, one more than there are.
     #[inline(always)]
-    pub fn of_row(self, ranks: &mut [u16], x: &[T]) -> Option<()> {
+    pub fn of_row<S: Simd>(self, s: S, ranks: &mut [u16], x: &[T]) -> Option<()> {
         for (rank, feature) in ranks.iter_mut().zip(self.each()) {
             let feature = feature?;
             let x = *x.get(feature.number)?;
-            *rank = if x.is_missing() { feature.cuts as u16 + 1 } else { feature.less(x)? as u16 };
+            *rank = if x.is_missing() { feature.cuts as u16 + 1 } else { feature.less(s, x)? as u16 };
         }
         Some(())
     }
@@ -71,30 +72,20 @@ impl<'a, T: Score> Cuts<'a, T> {
 impl<T: Score> Feature<'_, T> {
     /// How many of the cuts are less than `x`: level by level, that many windows are left behind.
     #[inline(always)]
-    fn less(&self, x: T) -> Option<u32> {
-        let mut place = count(self.windows.first()?, x) as usize;
+    fn less<S: Simd>(&self, s: S, x: T) -> Option<u32> {
+        let mut place = x.count_less(s, self.windows.first()?);
+        if self.cuts <= WINDOW {
+            return Some(place);
+        }
         let mut first = 1;
         for level in (0..levels(self.cuts) - 1).rev() {
-            place = place * WINDOW + count(self.windows.get(first + place)?, x) as usize;
+            place = place * WINDOW as u32 + x.count_less(s, self.windows.get(first + place as usize)?);
             if level > 0 {
                 first += windows(self.cuts, level);
             }
         }
-        Some(place as u32)
+        Some(place)
     }
-}
-
-/// How many cuts of a window are less than `x`.
-#[inline(always)]
-fn count<T: Score>(window: &[T; WINDOW], x: T) -> u32 {
-    // In eight sums: one would become a bit test for each cut.
-    let mut counts = [0u32; 8];
-    for cuts in window.as_chunks::<8>().0 {
-        for (count, &cut) in counts.iter_mut().zip(cuts) {
-            *count += u32::from(cut < x);
-        }
-    }
-    counts.iter().sum()
 }
 
 /// Features, cuts and columns, as [`sums`](super::sums::sums) has them.
@@ -116,11 +107,29 @@ impl<'a, T: Score> Tables<'a, T> {
         self.columns.len() / 3
     }
 
+    /// The ranks of a row: `most` is the greatest, and stored is what `rank` makes of them.
+    #[inline(always)]
+    pub fn of_row<S: Simd, R>(&self, s: S, ranks: &mut [R], x: &[T], most: u32, rank: impl Fn(u32) -> R) -> Option<()> {
+        let mut features = self.cuts.each();
+        let (mut at, mut value, mut less) = (u32::MAX, T::default(), 0);
+        for (&[place, first, nan_true], to) in self.columns.as_chunks::<3>().0.iter().zip(ranks) {
+            // The columns of a feature follow each other, and no feature is without.
+            if place != at {
+                let feature = features.next()??;
+                (at, value) = (place, *x.get(feature.number)?);
+                less = feature.less(s, value)?;
+            }
+            *to = rank(if value.is_missing() { of_nan(nan_true, most) } else { less.saturating_sub(first).min(most) });
+        }
+        Some(())
+    }
+
     /// The ranks of the `count` first rows of `x`, `N` rows after `N` rows, and of those each column's together: `most` is the greatest, and stored is
     /// what `rank` makes of them. Rows that are missing have the ranks of zeros. One feature after the other, so that its cuts stay near.
     #[inline(always)]
-    pub fn of_rows<R, const N: usize>(
+    pub fn of_rows<S: Simd, R, const N: usize>(
         &self,
+        s: S,
         ranks: &mut [[R; N]],
         x: &[T],
         features: usize,
@@ -140,13 +149,11 @@ impl<'a, T: Score> Tables<'a, T> {
                 }
                 let mut lesses = [0; N];
                 for (less, &value) in lesses.iter_mut().zip(&values) {
-                    *less = feature.less(value)?;
+                    *less = feature.less(s, value)?;
                 }
                 for (&[_, first, nan_true], ranks) in mine.iter().zip(ranks.get_mut(before..)?) {
-                    // NaN has the least rank or the greatest.
-                    let of_nan = if nan_true != 0 { 0 } else { most };
                     for ((to, &less), &value) in ranks.iter_mut().zip(&lesses).zip(&values) {
-                        *to = rank(if value.is_missing() { of_nan } else { less.saturating_sub(first).min(most) });
+                        *to = rank(if value.is_missing() { of_nan(nan_true, most) } else { less.saturating_sub(first).min(most) });
                     }
                 }
             }
@@ -155,4 +162,10 @@ impl<'a, T: Score> Tables<'a, T> {
         }
         Some(())
     }
+}
+
+/// NaN has the least rank of a column, or the greatest.
+#[inline(always)]
+fn of_nan(nan_true: u32, most: u32) -> u32 {
+    if nan_true != 0 { 0 } else { most }
 }

@@ -73,6 +73,9 @@ pub(super) fn each<T: Send + Sync, R: Send>(
     f: &(impl Fn(Rows<'_, T, R>) + Sync),
 ) {
     let tasks = parallel::tasks(cx, work).min(rows.count.div_ceil(step)).min(most).max(1);
+    if tasks == 1 {
+        return f(rows);
+    }
     let Rows { count, scores, voted, scratch, x } = rows;
     let Some(columns) = x.len().checked_div(count) else { return };
     let (targets, votes, each) = (scores.len() / count, voted.len() / count, scratch.len() / tasks);

@@ -26,7 +26,7 @@ pub(super) struct Select<'a, T> {
 impl<T: Score> WithSimd for Select<'_, T> {
     type Output = Option<()>;
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> Option<()> {
+    fn with_simd<S: Simd>(self, s: S) -> Option<()> {
         let Self { tables, rows } = self;
         let (features, targets) = (rows.x.len() / rows.count, tables.forest.share.targets);
         let ranks = rows.scratch.get_mut(..tables.ranks.width() * BLOCK)?;
@@ -39,7 +39,7 @@ impl<T: Score> WithSimd for Select<'_, T> {
         for (block, scores) in blocks {
             let count = scores.len() / targets;
             let x = rows.x.get(block * BLOCK * features..(block * BLOCK + count) * features)?;
-            tables.ranks.of_rows::<_, BLOCK>(ranks.as_chunks_mut().0, x, features, count, 0xff, |rank| rank as u8 ^ SIGN)?;
+            tables.ranks.of_rows::<_, _, BLOCK>(s, ranks.as_chunks_mut().0, x, features, count, 0xff, |rank| rank as u8 ^ SIGN)?;
             for tree in tables.forest.trees.chunks_exact(4) {
                 let tests = tables.tests.get(4 * tree[0] as usize..4 * tree[1] as usize)?;
                 let leaves = evaluate(&mut chosen, ranks, tests)?;

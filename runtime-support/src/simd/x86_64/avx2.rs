@@ -67,6 +67,11 @@ unsafe impl Simd for Avx2 {
         unsafe { super::tests(table, which, least) }
     }
     #[inline(always)]
+    fn count_less(self, numbers: &[f32; TESTS], x: f32) -> u32 {
+        // SAFETY: the token proves that the CPU has the instructions.
+        unsafe { super::count_less(numbers, x) }
+    }
+    #[inline(always)]
     unsafe fn store_head_ptr(self, mut p: *mut f32, v: F, n: usize) {
         // A masked store takes a dozen cycles on AMD's cores (and never forwards): halves, quarters, eighths.
         // SAFETY: the token proves that the CPU has the instructions; 8, or 4 + 2 + 1 elements as the bits of n say, are the caller's.

@@ -47,6 +47,11 @@ unsafe impl Simd for Avx512 {
         unsafe { super::tests(table, which, least) }
     }
     #[inline(always)]
+    fn count_less(self, numbers: &[f32; TESTS], x: f32) -> u32 {
+        // SAFETY: the token proves that the CPU has the instructions.
+        unsafe { super::count_less(numbers, x) }
+    }
+    #[inline(always)]
     fn prefetch(self, p: *const f32) {
         // SAFETY: every x86-64 CPU has the instruction, and it never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }

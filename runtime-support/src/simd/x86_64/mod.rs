@@ -45,6 +45,23 @@ macro_rules! token {
 }
 use token;
 
+/// [`Simd::count_less`](super::Simd::count_less): which number is less does not matter, so the packs may mix them.
+/// # Safety
+/// AVX2 and POPCNT.
+#[inline(always)]
+unsafe fn count_less(numbers: &[f32; TESTS], x: f32) -> u32 {
+    // SAFETY: AVX2 is the caller's word; what is loaded are chunks of 8 of the array.
+    unsafe {
+        let x = _mm256_set1_ps(x);
+        let mut less = [_mm256_setzero_si256(); 4];
+        for (less, numbers) in less.iter_mut().zip(numbers.as_chunks::<8>().0) {
+            *less = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_LT_OQ>(_mm256_loadu_ps(numbers.as_ptr()), x));
+        }
+        let halves = [_mm256_packs_epi32(less[0], less[1]), _mm256_packs_epi32(less[2], less[3])];
+        _mm256_movemask_epi8(_mm256_packs_epi16(halves[0], halves[1])).count_ones()
+    }
+}
+
 /// [`Simd::tests`](super::Simd::tests): a shuffle finds a byte among 16, bits 4 and 5 of its place say among which.
 /// # Safety
 /// AVX2.
