@@ -127,6 +127,18 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
         }
         word
     }
+    /// The words of `table` at some places; a place past its end, as an unsigned number, is the last, and an empty table is of zeros.
+    #[inline(always)]
+    fn gather(self, table: &[u32], places: Self::I32) -> Self::I32 {
+        let mut lanes = [0; MAX_LANES];
+        // SAFETY: there are MAX_LANES elements, and LANES is no more.
+        unsafe { self.store_i32_ptr(lanes.as_mut_ptr(), places) };
+        for lane in lanes.iter_mut().take(Self::LANES) {
+            *lane = table.get((*lane as u32 as usize).min(table.len().wrapping_sub(1))).map_or(0, |&word| word as i32);
+        }
+        // SAFETY: as above.
+        unsafe { self.load_i32_ptr(lanes.as_ptr()) }
+    }
     /// How many of [`TESTS`] numbers are less than `x`.
     #[inline(always)]
     fn count_less(self, numbers: &[f32; TESTS], x: f32) -> u32 {
@@ -352,6 +364,18 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
     fn reduce_max(self, a: Self::F32) -> f32;
     /// The least lane; unspecified if any is NaN.
     fn reduce_min(self, a: Self::F32) -> f32;
+    /// Each lane's bits moved down by `k` < 32, which zeros follow: [`shr`](Self::shr) by a number that the compiler does not know.
+    #[inline(always)]
+    fn shr_by(self, a: Self::I32, k: u32) -> Self::I32 {
+        let mut lanes = [0; MAX_LANES];
+        // SAFETY: there are MAX_LANES elements, and LANES is no more.
+        unsafe { self.store_i32_ptr(lanes.as_mut_ptr(), a) };
+        for lane in &mut lanes {
+            *lane = (*lane as u32).wrapping_shr(k) as i32;
+        }
+        // SAFETY: as above.
+        unsafe { self.load_i32_ptr(lanes.as_ptr()) }
+    }
     /// The sum of all lanes, wrapping.
     fn reduce_sum_i32(self, a: Self::I32) -> i32;
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use core::array;
+use std::vec;
 use std::vec::Vec;
 
 /// Numbers that disagree somewhere: signs, ties, integers, subnormals, limits, NaN, and a fixed pseudo-random rest.
@@ -68,6 +69,7 @@ impl WithSimd for Words {
         tests_of_bytes::<S, 2>(s);
         tests_of_bytes::<S, 4>(s);
         counts(s);
+        gathers(s);
     }
 }
 
@@ -212,6 +214,25 @@ fn tests_of_bytes<S: Simd, const N: usize>(s: S) {
         let word = s.tests(&table, &which, &least);
         for i in 0..TESTS {
             assert_eq!(word >> i & 1 != 0, table.as_flattened()[which[i] as usize] >= least[i], "test {i} of {N} tables");
+        }
+    }
+}
+
+fn gathers<S: Simd>(s: S) {
+    let table: Vec<u32> = (0..40).map(|i| (i * 89 + 7) << 26 | i).collect();
+    for round in 0..40 {
+        // Also places past the end, and those that are negative as signed numbers.
+        let places: Vec<i32> =
+            (0..S::LANES as i32).map(|i| if i == round % 16 { i32::MIN + round } else { (i * 7 + round) % 50 }).collect();
+        // SAFETY: as many as there are lanes.
+        let vector = unsafe { s.load_i32_ptr(places.as_ptr()) };
+        for table in [&table[..], &table[..1], &[]] {
+            let mut out = vec![9; S::LANES];
+            let (found, k) = (s.gather(table, vector), round as u32 % 32);
+            // SAFETY: as above.
+            unsafe { s.store_i32_ptr(out.as_mut_ptr(), s.shr_by(found, k)) };
+            let naive = |&place: &i32| table.get(place as u32 as usize).or(table.last()).map_or(0, |word| word >> k) as i32;
+            assert_eq!(out, places.iter().map(naive).collect::<Vec<_>>(), "{places:?} of {} words", table.len());
         }
     }
 }

@@ -9,6 +9,7 @@
 use super::Score;
 use super::ranks::Cuts;
 use super::rows::{self, BROKEN, Flag, Rows, Share};
+use super::tally::tally;
 use crate::cx::Cx;
 use crate::error::Fault;
 use crate::simd::{Simd, WithSimd, dispatch};
@@ -215,26 +216,7 @@ fn pair([low, high]: &[u32; 2]) -> u64 {
 /// Adds the votes of the leaves of a group in the order of its trees, which have that many words.
 #[inline(always)]
 fn add<T: Score>(scores: &mut [T], tables: &Tables<'_, T>, trees: &[u32], left: &Leaves, words: usize) -> Option<()> {
-    if tables.share.width > 1 {
-        for (i, tree) in trees.chunks_exact(2).enumerate() {
-            let values = tables.values.get(tree[0] as usize + first(left, i, words)? * scores.len()..)?;
-            for (score, &value) in scores.iter_mut().zip(values) {
-                *score = *score + value;
-            }
-        }
-        return Some(());
-    }
-    // A run of trees with one target is summed in a register.
-    let mut target = *trees.get(1)? as usize;
-    let mut sum = *scores.get(target)?;
-    for (i, tree) in trees.chunks_exact(2).enumerate() {
-        if tree[1] as usize != target {
-            *scores.get_mut(target)? = sum;
-            target = tree[1] as usize;
-            sum = *scores.get(target)?;
-        }
-        sum = sum + *tables.values.get(tree[0] as usize + first(left, i, words)?)?;
-    }
-    *scores.get_mut(target)? = sum;
-    Some(())
+    let width = tables.share.width;
+    let vote = |(i, tree): (usize, &[u32; 2])| Some((tree[1], tree[0] as usize + first(left, i, words)? * width));
+    tally(tables.share, scores, tables.values, trees.as_chunks().0.iter().enumerate().map(vote))
 }

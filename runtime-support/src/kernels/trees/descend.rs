@@ -3,20 +3,23 @@
 //! A node says where its true branch is, and the column and the greatest rank of its test. The false branch comes right after the true one, so a step
 //! adds the outcome of the test to a link and takes no branch. A leaf is its own true branch and its test is true of every rank, so that all descents
 //! of a tree take as many steps as its deepest leaf needs, and nobody asks whether they have arrived. What takes time is that each load waits for the
-//! one before, so several descents go in step: of many rows in one tree, or of one row in many trees. Nodes are packed in one word where they fit,
-//! so that a tree of a thousand leaves stays in the L1 cache while a block of rows goes through it. Before it does, the tree's links and columns are
-//! looked at once, so that no step has to ask whether they are there.
+//! one before, so several descents go in step: of many rows in one tree, or of one row in many trees, by gathers. Nodes are packed in one word where they
+//! fit, so that a tree of a thousand leaves stays in the L1 cache while a block of rows goes through it. Before it does, the tree's links and columns
+//! are looked at once, so that no step has to ask whether they are there.
 
 use super::rows::{self, BROKEN, Flag, Rows, Share};
+use super::tally::tally;
 use super::{Score, ranks};
 use crate::cx::Cx;
 use crate::error::Fault;
-use crate::simd::{Simd, WithSimd, dispatch};
+use crate::simd::{MAX_LANES, Simd, WithSimd, dispatch};
 
 /// Rows that go down one tree in step.
 pub const LANES: usize = 16;
-/// Trees that one row goes down in step.
-const TREES: usize = 8;
+/// Vectors of trees that one row goes down in step.
+const VECTORS: usize = 4;
+/// What ranks and tests are flipped by where they are compared as signed.
+const SIGN: u32 = 1 << 31;
 /// Rows whose ranks are made together.
 pub const BLOCK: usize = 256;
 /// Rows that are worth a task of their own, given trees enough.
@@ -75,6 +78,8 @@ trait Node: Copy + Send + Sync {
     fn link(self, packing: Packing) -> u32;
     /// The column, times a power of two up to [`LANES`].
     fn column<const TIMES: usize>(self, packing: Packing) -> u32;
+    /// Test, link and column of the nodes at some places.
+    fn gather<S: Simd>(s: S, nodes: &[u32], places: S::I32, packing: Packing) -> [S::I32; 3];
 }
 impl Node for [u32; 1] {
     #[inline(always)]
@@ -90,6 +95,13 @@ impl Node for [u32; 1] {
         let times = TIMES.ilog2();
         self[0].wrapping_shr(packing.link_bits() - times) & ((1 << packing.column_bits) - 1) << times
     }
+    #[inline(always)]
+    fn gather<S: Simd>(s: S, nodes: &[u32], places: S::I32, packing: Packing) -> [S::I32; 3] {
+        let node = s.gather(nodes, places);
+        let link = s.and_i32(node, s.splat_i32(((1u32 << packing.link_bits()) - 1) as i32));
+        let column = s.and_i32(s.shr_by(node, packing.link_bits()), s.splat_i32((1 << packing.column_bits) - 1));
+        [node, link, column]
+    }
 }
 impl Node for [u32; 2] {
     #[inline(always)]
@@ -103,6 +115,12 @@ impl Node for [u32; 2] {
     #[inline(always)]
     fn column<const TIMES: usize>(self, _: Packing) -> u32 {
         (self[0] & 0xffff) * TIMES as u32
+    }
+    #[inline(always)]
+    fn gather<S: Simd>(s: S, nodes: &[u32], places: S::I32, _: Packing) -> [S::I32; 3] {
+        let places = s.shl::<1>(places);
+        let test = s.gather(nodes, places);
+        [test, s.gather(nodes, s.add_i32(places, s.splat_i32(1))), s.and_i32(test, s.splat_i32(0xffff))]
     }
 }
 
@@ -194,8 +212,8 @@ where
             let ranks = rows.scratch.get_mut(..columns)?;
             for (row, scores) in scores.chunks_exact_mut(targets).enumerate() {
                 let x = x.get(row * features..)?;
-                tables.ranks.of_row(s, ranks, x, most, |rank| packing.rank(rank))?;
-                by_trees::<T, W>(&tables, scores, ranks)?;
+                tables.ranks.of_row(s, ranks, x, most, |rank| packing.rank(rank) ^ SIGN)?;
+                by_trees::<S, T, W>(s, &tables, scores, ranks)?;
             }
         }
     }
@@ -246,29 +264,62 @@ fn is_closed(nodes: &[impl Node], packing: Packing, columns: usize) -> bool {
     (link as usize) < nodes.len().saturating_sub(1) && (column as usize) < columns
 }
 
-/// A row through several trees at a time.
+/// A row, whose ranks are flipped by [`SIGN`], through several trees at a time: as many vectors of them as hide how long a gather takes.
 #[inline(always)]
-fn by_trees<T: Score, const W: usize>(tables: &Tables<'_, T>, scores: &mut [T], ranks: &[u32]) -> Option<()>
+fn by_trees<S: Simd, T: Score, const W: usize>(s: S, tables: &Tables<'_, T>, scores: &mut [T], ranks: &[u32]) -> Option<()>
 where
     [u32; W]: Node,
 {
-    let nodes = tables.nodes.as_chunks::<W>().0;
-    for trees in tables.trees.chunks(TREES) {
-        let mut roots = [trees[0][0]; TREES];
-        roots.iter_mut().zip(trees).for_each(|(root, tree)| *root = tree[0]);
-        let mut places = roots;
-        for _ in 0..trees.iter().map(|t| t[1]).max()? {
-            for (place, root) in places.iter_mut().zip(roots) {
-                let node = *nodes.get(*place as usize)?;
-                let rank = *ranks.get(node.column::<1>(tables.packing) as usize)?;
-                *place = root.wrapping_add(next(node, tables.packing, rank));
-            }
+    let mut rest = tables.trees;
+    while !rest.is_empty() {
+        // As few groups as there can be, of nearly as many vectors each.
+        let vectors = rest.len().div_ceil(S::LANES);
+        let vectors = vectors.div_ceil(vectors.div_ceil(VECTORS));
+        let (trees, others) = rest.split_at(rest.len().min(vectors * S::LANES));
+        match vectors {
+            1 => by_vectors::<S, T, W, 1>(s, tables, trees, scores, ranks)?,
+            2 => by_vectors::<S, T, W, 2>(s, tables, trees, scores, ranks)?,
+            3 => by_vectors::<S, T, W, 3>(s, tables, trees, scores, ranks)?,
+            _ => by_vectors::<S, T, W, VECTORS>(s, tables, trees, scores, ranks)?,
         }
-        for (&[_, _, target], &place) in trees.iter().zip(&places) {
-            add(tables, scores, target, *tables.leaves.get(place as usize)?)?;
-        }
+        rest = others;
     }
     Some(())
+}
+
+/// A row through `V` vectors of trees. A gather stays in its table whatever is in it, so links are not looked at first, as they are for many rows.
+#[inline(always)]
+fn by_vectors<S: Simd, T: Score, const W: usize, const V: usize>(
+    s: S,
+    tables: &Tables<'_, T>,
+    trees: &[[u32; TREE]],
+    scores: &mut [T],
+    ranks: &[u32],
+) -> Option<()>
+where
+    [u32; W]: Node,
+{
+    let mut lanes = [trees.first()?[0]; VECTORS * MAX_LANES];
+    lanes.iter_mut().zip(trees).for_each(|(root, tree)| *root = tree[0]);
+    let mut roots = [s.splat_i32(0); V];
+    for (root, lanes) in roots.iter_mut().zip(lanes.chunks_exact(S::LANES)) {
+        // SAFETY: a chunk has LANES elements; u32 and i32 have one layout.
+        *root = unsafe { s.load_i32_ptr(lanes.as_ptr().cast()) };
+    }
+    let mut places = roots;
+    for _ in 0..trees.iter().map(|tree| tree[1]).max()? {
+        for (place, &root) in places.iter_mut().zip(&roots) {
+            let [test, link, column] = <[u32; W]>::gather(s, tables.nodes, *place, tables.packing);
+            let fails = s.gt_i32(s.gather(ranks, column), s.xor_i32(test, s.splat_i32(SIGN as i32)));
+            *place = s.add_i32(root, s.select_i32(fails, s.add_i32(link, s.splat_i32(1)), link));
+        }
+    }
+    for (place, lanes) in places.iter().zip(lanes.chunks_exact_mut(S::LANES)) {
+        // SAFETY: as above.
+        unsafe { s.store_i32_ptr(lanes.as_mut_ptr().cast(), *place) };
+    }
+    let vote = |(tree, &place): (&[u32; TREE], &u32)| Some((tree[2], *tables.leaves.get(place as usize)? as usize));
+    tally(tables.share, scores, tables.values, trees.iter().zip(&lanes).map(vote))
 }
 
 /// The node after this one.
@@ -296,12 +347,12 @@ mod tests {
     use super::*;
 
     /// One column with one cut, at 0, and a tree of one test: its leaves are worth 1 and 2.
-    fn scores(nodes: &[u32; 4]) -> Result<[f32; LANES], Fault> {
+    fn scores<const ROWS: usize>(nodes: &[u32; 4]) -> Result<[f32; ROWS], Fault> {
         let packing = Packing { words: 1, rank_bits: 1, column_bits: 1 };
         let (mut cuts, share) = ([f32::NAN; ranks::WINDOW], Share { targets: 1, width: 1, least: 0, below: 0 });
         cuts[0] = 0.0;
-        let x: [f32; LANES] = std::array::from_fn(|i| i as f32 - 8.0);
-        let (mut scores, mut scratch) = ([7.0; LANES], [7; BLOCK]);
+        let x: [f32; ROWS] = std::array::from_fn(|i| i as f32 - 8.0);
+        let (mut scores, mut scratch) = ([7.0; ROWS], [7; BLOCK]);
         let (features, columns, leaves, trees) = (&[0, 1, 1], &[0, 0, 0], &[0, 0, 1, 0], &[0, 1, 0]);
         descend(Cx::detect(), &mut scores, &mut scratch, &x, features, &cuts, columns, nodes, leaves, trees, &[1.0, 2.0], packing, share)?;
         Ok(scores)
@@ -311,11 +362,15 @@ mod tests {
     fn no_step_leaves_a_tree() {
         let [test, leaf, column] = [0, 1 << 31, 1 << 30];
         let sound = [test | 1, leaf | 1, leaf | 2, leaf];
-        assert_eq!(scores(&sound).unwrap(), std::array::from_fn(|i| if i <= 8 { 1.0 } else { 2.0 }));
+        let right = |i| if i <= 8 { 1.0 } else { 2.0 };
+        assert_eq!(scores::<LANES>(&sound).unwrap(), std::array::from_fn(right));
+        assert_eq!(scores::<10>(&sound).unwrap(), std::array::from_fn(right));
         for broken in
             [[test | 3, leaf | 1, leaf | 2, leaf], [test | 1, leaf | 1, leaf | 3, leaf], [test | column | 1, leaf | 1, leaf | 2, leaf]]
         {
-            assert!(scores(&broken).is_err(), "{broken:x?}");
+            assert!(scores::<LANES>(&broken).is_err(), "{broken:x?}");
+            // Gathers stay in their tables; only the last place is looked at.
+            let _ = scores::<1>(&broken);
         }
     }
 }

@@ -16,6 +16,7 @@ mod ranks;
 mod rows;
 mod select;
 pub mod sums;
+mod tally;
 pub mod walk;
 
 pub use bits::bits;

@@ -4,6 +4,7 @@
 //! leaf is found from the word, as suits the [`Form`] of the trees. Nothing that data decides is a branch, and the tables are read in one stream.
 
 use super::rows::{self, BROKEN, Flag, Rows, Share};
+use super::tally::tally;
 use super::{Score, ranks};
 use crate::cx::Cx;
 use crate::error::Fault;
@@ -172,7 +173,9 @@ impl<T: Score> Tables<'_, T> {
                     Form::Chain => self.chain(s, leaves, ranks, &chunk),
                     Form::LongChain => self.long_chain(s, leaves, ranks, &chunk),
                 }
-                self.vote(scores, trees, leaves)?;
+                let width = self.share.width;
+                let vote = |(tree, &leaf): (&[u32; TREE], &u32)| Some((tree[1], tree[0] as usize + leaf as usize * width));
+                tally(self.share, scores, self.values, trees.as_chunks().0.iter().zip(&*leaves).map(vote))?;
             }
         }
         Some(())
@@ -239,43 +242,6 @@ impl<T: Score> Tables<'_, T> {
             }
             *leaf = 64 - bit;
         }
-    }
-
-    /// Adds the votes of the leaves of some trees to the scores of a row.
-    #[inline(always)]
-    fn vote(&self, scores: &mut [T], trees: &[u32], leaves: &[u32]) -> Option<()> {
-        let trees = trees.as_chunks::<TREE>().0.iter().zip(leaves);
-        match (self.share.width, scores) {
-            (1, scores) => {
-                // The score of the target that trees vote for at present is kept in a register.
-                let mut target = 0;
-                let mut sum = *scores.first()?;
-                for (tree, &leaf) in trees {
-                    if tree[1] != target {
-                        *scores.get_mut(target as usize)? = sum;
-                        target = tree[1];
-                        sum = *scores.get(target as usize)?;
-                    }
-                    sum = sum + *self.values.get(tree[0] as usize + leaf as usize)?;
-                }
-                *scores.get_mut(target as usize)? = sum;
-            }
-            (2, [first, second]) => {
-                let mut sums = [*first, *second];
-                for (tree, &leaf) in trees {
-                    let [a, b] = *self.values.get(tree[0] as usize + 2 * leaf as usize..)?.first_chunk()?;
-                    sums = [sums[0] + a, sums[1] + b];
-                }
-                [*first, *second] = sums;
-            }
-            (width, scores) => {
-                for (tree, &leaf) in trees {
-                    let values = self.values.get(tree[0] as usize + leaf as usize * width..)?;
-                    scores.iter_mut().zip(values).for_each(|(score, &value)| *score = *score + value);
-                }
-            }
-        }
-        Some(())
     }
 }
 

@@ -47,6 +47,21 @@ unsafe impl Simd for Avx512 {
         unsafe { super::tests(table, which, least) }
     }
     #[inline(always)]
+    fn gather(self, table: &[u32], places: I) -> I {
+        // What follows the last place that a signed word can name is not reached.
+        let Some(last) = table.len().min(1 << 31).checked_sub(1) else { return self.splat_i32(0) };
+        // SAFETY: the token proves that the CPU has the instructions; no place is greater than the last.
+        unsafe {
+            let places = _mm512_min_epu32(places, _mm512_set1_epi32(last as i32));
+            _mm512_i32gather_epi32::<4>(places, table.as_ptr().cast())
+        }
+    }
+    #[inline(always)]
+    fn shr_by(self, a: I, k: u32) -> I {
+        // SAFETY: the token proves that the CPU has the instructions.
+        unsafe { _mm512_srl_epi32(a, _mm_cvtsi32_si128(k as i32)) }
+    }
+    #[inline(always)]
     fn count_less(self, numbers: &[f32; TESTS], x: f32) -> u32 {
         // SAFETY: the token proves that the CPU has the instructions.
         unsafe { super::count_less(numbers, x) }

@@ -91,9 +91,9 @@ impl Descend {
         self.packing = packing;
     }
 
-    /// Cycles for one row that is ranked: a step of one of several descents takes about 3.
+    /// Cycles for one row that is ranked: a step of one of many descents takes about 2.
     pub fn row_cycles(&self) -> f64 {
-        3.0 * self.steps()
+        2.0 * self.steps()
     }
 
     /// Cycles for one of many rows, which share a tree in the L1 cache.
