@@ -8,6 +8,11 @@ use core::cmp::Ordering;
 pub trait Order {
     /// Compares two values.
     fn order(&self, other: &Self) -> Ordering;
+    /// Whether the order is not `Greater`, without a branch for numbers.
+    #[inline(always)]
+    fn is_at_most(&self, other: &Self) -> bool {
+        self.order(other) != Ordering::Greater
+    }
 }
 
 /// A number: integers wrap, halves are computed in f32 and rounded.
@@ -93,6 +98,11 @@ macro_rules! float_order {
             fn order(&self, other: &Self) -> Ordering {
                 let (a, b) = ($nan(*self), $nan(*other));
                 a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+            }
+            #[inline(always)]
+            fn is_at_most(&self, other: &Self) -> bool {
+                let (a, b) = ($nan(*self), $nan(*other));
+                (a <= b) | b.is_nan()
             }
         }
     )*};
@@ -222,6 +232,16 @@ impl Linear for Bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn at_most_is_not_greater() {
+        let numbers = [f32::NEG_INFINITY, -1.0, -0.0, 0.0, 2.0, f32::INFINITY, f32::NAN, -f32::NAN];
+        for (a, b) in numbers.iter().flat_map(|a| numbers.iter().map(move |b| (a, b))) {
+            assert_eq!(a.is_at_most(b), a.order(b) != Ordering::Greater, "{a} {b}");
+            let (a, b) = (F16::from_f32(*a), F16::from_f32(*b));
+            assert_eq!(a.is_at_most(&b), a.order(&b) != Ordering::Greater);
+        }
+    }
 
     #[test]
     fn nan_is_last_and_contagious() {

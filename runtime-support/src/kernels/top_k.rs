@@ -5,6 +5,9 @@ use super::walk::{count, promise};
 use crate::error::Fault;
 use core::cmp::Ordering;
 
+/// Entries that are compared at once.
+const BLOCK: usize = 16;
+
 /// Elements of scratch that [`top_k`] needs.
 pub const fn top_k_scratch_len(axis_len: usize) -> usize {
     axis_len
@@ -95,15 +98,31 @@ impl<T: Arith> Lane<'_, T> {
             self.sink(heap, root);
         }
         let mut worst = self.at(heap[0]);
-        for i in k..n {
-            let x = self.x[i * self.step];
-            // An equal value loses: its index is higher.
-            let order = x.order(&worst);
-            if order == (if self.largest { Ordering::Greater } else { Ordering::Less }) {
-                heap[0] = i as i64;
-                self.sink(heap, 0);
-                worst = self.at(heap[0]);
+        for start in (k..n).step_by(BLOCK) {
+            let block = start..n.min(start + BLOCK);
+            if self.step == 1 && self.x[block.clone()].first_chunk().is_some_and(|x| self.all_lose(x, worst)) {
+                continue;
             }
+            for i in block {
+                let x = self.x[i * self.step];
+                // An equal value loses: its index is higher.
+                let order = x.order(&worst);
+                if order == (if self.largest { Ordering::Greater } else { Ordering::Less }) {
+                    heap[0] = i as i64;
+                    self.sink(heap, 0);
+                    worst = self.at(heap[0]);
+                }
+            }
+        }
+    }
+
+    /// Whether no entry of a block comes before `worst`.
+    #[inline(always)]
+    fn all_lose(&self, block: &[T; BLOCK], worst: T) -> bool {
+        if self.largest {
+            block.iter().fold(true, |all, x| all & x.is_at_most(&worst))
+        } else {
+            block.iter().fold(true, |all, x| all & worst.is_at_most(x))
         }
     }
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Tree models of the benchmark that the peers' `gen_models.py` lacks: CatBoost of 100 and 1,000 oblivious trees, RandomForest of 1,000 trees, at 1,
-100 and 10,000 rows; and `trees/NAME.onnx` of every ensemble with rows that only the run knows, which `onnxc bench --build-only` compiles once for
-all of them. The same data as there.
-usage: trees.py MODELS_DIR"""
+"""Tabular models of the benchmark that the peers' `gen_models.py` lacks: CatBoost of 100 and 1,000 oblivious trees, RandomForest of 1,000 trees, a
+support vector machine, nearest neighbours, a scaler and a logistic regression, at 1, 100 and 10,000 rows; and `trees/NAME.onnx` of every one with
+rows that only the run knows, which `onnxc bench --build-only` compiles once for all of them. The same data as there.
+usage: tabular.py MODELS_DIR"""
 import os, sys
 import numpy as np, onnx, onnxruntime as ort
 from onnx import TensorProto as T
@@ -58,6 +58,25 @@ def emit(name, model):
         dump(f"{path}.ref", [(o.name, DTYPES[o.type], a) for o, a in zip(session.get_outputs(), session.run(None, feed))])
 
 
+def others():
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+    from skl2onnx import to_onnx
+    few, labels = X[:3000], y[:3000]
+    for name, model, more in [
+        ("svc", SVC(gamma=.01), {}),
+        ("knn", KNeighborsClassifier(), {"optim": "cdist"}),
+        ("logistic", make_pipeline(StandardScaler(), LogisticRegression()), {}),
+    ]:
+        if os.path.exists(f"{OUT}/{name}_r10000.onnx"): continue
+        model.fit(few, labels)
+        opsets = {"": 15, "ai.onnx.ml": 3, **({"com.microsoft": 1} if more else {})}
+        emit(name, to_onnx(model, few[:1], options={id(model): {"zipmap": False, **more}}, target_opset=opsets))
+
+
 def main():
     os.makedirs(f"{OUT}/trees", exist_ok=True)
     for n in (100, 1000):
@@ -72,6 +91,7 @@ def main():
         from skl2onnx import to_onnx
         c = RandomForestClassifier(1000, max_depth=12, n_jobs=2, random_state=1).fit(X, y)
         emit("rf1000", to_onnx(c, X[:1], options={id(c): {"zipmap": False}}, target_opset=15))
+    others()
     for name in sorted({f.split("_")[0] for f in os.listdir(OUT) if f.endswith("_r1.onnx")}):
         onnx.save(with_rows(onnx.load(f"{OUT}/{name}_r1.onnx"), "N"), f"{OUT}/trees/{name}.onnx")
 
