@@ -3,6 +3,7 @@
 use super::arith::Linear;
 use super::transpose::transpose;
 use super::walk::{MAX_RANK, count, dense, promise};
+use crate::cx::Cx;
 use crate::error::Fault;
 
 /// Reverses the first `lens[batch]` entries of each sequence. `x` is `rows × columns × inner`; time is along the rows if `time_first`, else along
@@ -37,7 +38,8 @@ pub fn reverse_sequence<T: Clone>(
 
 /// Moves blocks of channels to space: `x` is `batch × channels × height × width`, `out` is `batch × channels / block² × height * block × width * block`.
 /// `columns_first` (CRD) takes the channel number as (channel, row, column), else (DCR) as (row, column, channel).
-pub fn depth_to_space<T: Clone>(
+pub fn depth_to_space<T: Clone + Send + Sync>(
+    cx: Cx,
     out: &mut [T],
     x: &[T],
     batch: usize,
@@ -49,14 +51,15 @@ pub fn depth_to_space<T: Clone>(
 ) -> Result<(), Fault> {
     let deep = channels.checked_div(block.saturating_mul(block)).unwrap_or(0);
     if columns_first {
-        transpose(out, x, &[batch, deep, block, block, height, width], &[0, 1, 4, 2, 5, 3])
+        transpose(cx, out, x, &[batch, deep, block, block, height, width], &[0, 1, 4, 2, 5, 3])
     } else {
-        transpose(out, x, &[batch, block, block, deep, height, width], &[0, 3, 4, 1, 5, 2])
+        transpose(cx, out, x, &[batch, block, block, deep, height, width], &[0, 3, 4, 1, 5, 2])
     }
 }
 
 /// Moves blocks of space to channels: `x` is `batch × channels × height × width`, `out` is `batch × block² * channels × height / block × width / block`.
-pub fn space_to_depth<T: Clone>(
+pub fn space_to_depth<T: Clone + Send + Sync>(
+    cx: Cx,
     out: &mut [T],
     x: &[T],
     batch: usize,
@@ -66,7 +69,7 @@ pub fn space_to_depth<T: Clone>(
     block: usize,
 ) -> Result<(), Fault> {
     let blocks = |n: usize| n.checked_div(block).unwrap_or(0);
-    transpose(out, x, &[batch, channels, blocks(height), block, blocks(width), block], &[0, 3, 5, 1, 2, 4])
+    transpose(cx, out, x, &[batch, channels, blocks(height), block, blocks(width), block], &[0, 3, 5, 1, 2, 4])
 }
 
 /// Adds up overlapping blocks: `x` is `batch × (channels * prod(block_shape)) × number of block places`, `out` is `batch × channels × image_shape`.
@@ -135,14 +138,14 @@ mod tests {
     fn depth_and_space() {
         let x: std::vec::Vec<i32> = (0..8).collect();
         let mut out = [0; 8];
-        depth_to_space(&mut out, &x, 1, 8, 1, 1, 2, false).unwrap();
+        depth_to_space(Cx::REFERENCE, &mut out, &x, 1, 8, 1, 1, 2, false).unwrap();
         assert_eq!(out, [0, 2, 4, 6, 1, 3, 5, 7]);
         let mut back = [0; 8];
-        space_to_depth(&mut back, &out, 1, 2, 2, 2, 2).unwrap();
+        space_to_depth(Cx::REFERENCE, &mut back, &out, 1, 2, 2, 2, 2).unwrap();
         assert_eq!(back[..], x[..]);
-        depth_to_space(&mut out, &x, 1, 8, 1, 1, 2, true).unwrap();
+        depth_to_space(Cx::REFERENCE, &mut out, &x, 1, 8, 1, 1, 2, true).unwrap();
         assert_eq!(out[..], x[..]);
-        assert!(depth_to_space(&mut out, &x, 1, 8, 1, 1, 0, true).is_err());
+        assert!(depth_to_space(Cx::REFERENCE, &mut out, &x, 1, 8, 1, 1, 0, true).is_err());
     }
 
     #[test]

@@ -4,22 +4,48 @@
 //! transposed in blocks that fit the first-level cache, by tiles that fit registers.
 
 use super::copy::run;
-use super::walk::{Walk, count, dense, promise};
+use super::parallel::{self, Parts};
+use super::walk::{MAX_RANK, Walk, count, dense, promise};
+use crate::cx::Cx;
 use crate::error::Fault;
+use core::sync::atomic::{AtomicBool, Ordering};
 
-/// `out` has the shape `[in_shape[perm[0]], in_shape[perm[1]], …]`; `perm` is a permutation of the axes.
-pub fn transpose<T: Clone>(out: &mut [T], x: &[T], in_shape: &[usize], perm: &[usize]) -> Result<(), Fault> {
+/// `out` has the shape `[in_shape[perm[0]], in_shape[perm[1]], …]`; `perm` is a permutation of the axes. Threads share the first axis of `out` that has
+/// a length.
+pub fn transpose<T: Clone + Send + Sync>(cx: Cx, out: &mut [T], x: &[T], in_shape: &[usize], perm: &[usize]) -> Result<(), Fault> {
     let rank = in_shape.len();
     promise(perm.len() == rank && (0..rank).all(|a| perm.contains(&a)), "transpose: not a permutation")?;
     promise(out.len() == count(in_shape)? && x.len() == out.len(), "transpose: lengths differ")?;
     let x_strides = dense(in_shape)?;
-    let mut shape = [1; super::walk::MAX_RANK];
+    let mut shape = [1; MAX_RANK];
     for (d, &p) in shape.iter_mut().zip(perm) {
         *d = in_shape[p];
     }
     let out_strides = dense(&shape[..rank])?;
-    let walk = Walk::new(&shape[..rank], |axis, k| if k == 0 { out_strides[axis] } else { x_strides[perm[axis]] } as isize)?;
-    run(out, 0, x, 0, walk)
+    let rows_of = |out: &mut [T], start: usize, shape: &[usize]| {
+        let walk = Walk::new(shape, |axis, k| if k == 0 { out_strides[axis] } else { x_strides[perm[axis]] } as isize)?;
+        run(out, 0, x, start, walk)
+    };
+    let axis = shape.iter().position(|&d| d != 1).unwrap_or(0);
+    let length = shape[axis];
+    // Moving an element costs about as much as sixteen multiply-adds.
+    let work = out.len().saturating_mul(16);
+    let tasks = parallel::tasks(cx, work).min(length);
+    if tasks <= 1 {
+        return rows_of(out, 0, &shape[..rank]);
+    }
+    let (parts, failed) = (Parts::new(out), AtomicBool::new(false));
+    parallel::each(cx, work, tasks, |task| {
+        let range = parallel::part(length, 1, task, tasks);
+        let mut shape = shape;
+        shape[axis] = range.len();
+        // SAFETY: the ranges of different tasks are different.
+        let out = unsafe { parts.part(range.start * out_strides[axis]..range.end * out_strides[axis]) };
+        if rows_of(out, range.start * x_strides[perm[axis]], &shape[..rank]).is_err() {
+            failed.store(true, Ordering::Relaxed);
+        }
+    });
+    promise(!failed.into_inner(), "transpose: a part does not fit")
 }
 
 /// Elements along either side of a block: 64 rows of 64 elements of either operand stay in the first-level cache.
@@ -102,7 +128,10 @@ mod tests {
         let n = shape.iter().product::<usize>();
         let x: std::vec::Vec<u32> = (0..n as u32).collect();
         let mut out = std::vec![u32::MAX; n];
-        transpose(&mut out, &x, shape, perm).unwrap();
+        transpose(Cx::REFERENCE, &mut out, &x, shape, perm).unwrap();
+        let mut shared = std::vec![u32::MAX; n];
+        transpose(Cx::REFERENCE.with_threads(3), &mut shared, &x, shape, perm).unwrap();
+        assert_eq!(out, shared);
         for (flat, v) in x.iter().enumerate() {
             let mut index = std::vec![0; shape.len()];
             let mut rest = flat;
@@ -126,8 +155,11 @@ mod tests {
         check(&[2, 7, 3, 9], &[0, 2, 3, 1]);
         check(&[4, 3, 2, 5, 6], &[4, 2, 3, 0, 1]);
         check(&[3, 1, 0, 2], &[3, 0, 1, 2]);
+        check(&[1, 5, 4, 28], &[0, 1, 3, 2]);
+        check(&[1, 28, 13, 15], &[0, 3, 2, 1]);
+        check(&[1, 1, 300, 200], &[0, 3, 1, 2]);
         let mut out = std::vec![std::string::String::new(); 4];
-        transpose(&mut out, &["a", "b", "c", "d"].map(std::string::String::from), &[2, 2], &[1, 0]).unwrap();
+        transpose(Cx::REFERENCE, &mut out, &["a", "b", "c", "d"].map(std::string::String::from), &[2, 2], &[1, 0]).unwrap();
         assert_eq!(out, ["a", "c", "b", "d"]);
     }
 
@@ -135,7 +167,9 @@ mod tests {
     #[test]
     #[ignore = "a measurement"]
     fn speed() {
-        let cases: [(&[usize], &[usize]); 8] = [
+        let cases: [(&[usize], &[usize]); 10] = [
+            (&[56 * 56, 4, 28], &[0, 2, 1]),
+            (&[56 * 56, 28, 4], &[0, 2, 1]),
             (&[1, 64, 56 * 56], &[0, 2, 1]),
             (&[1, 56 * 56, 64], &[0, 2, 1]),
             (&[1, 64, 64 * 64], &[0, 2, 1]),
@@ -152,7 +186,7 @@ mod tests {
             let mut best = f64::INFINITY;
             for _ in 0..50 {
                 let t = std::time::Instant::now();
-                transpose(&mut out, &x, shape, perm).unwrap();
+                transpose(Cx::detect(), &mut out, &x, shape, perm).unwrap();
                 best = best.min(t.elapsed().as_secs_f64());
             }
             std::println!("{shape:?} {perm:?}: {:.1} us, {:.1} GB/s", best * 1e6, n as f64 * 8.0 / best / 1e9);

@@ -426,6 +426,6 @@ pub fn from_last(
 
 fn transpose(cx: &mut Lower<'_>, out: &Operand, x: &Operand, perm: &[usize]) -> Result<(), OpError> {
     let perm = perm.iter().map(|&p| cx.int(p as i64)).collect();
-    let args = vec![out.write(), x.read(), Arg::Usizes(x.shape.clone()), Arg::Usizes(perm)];
-    cx.call(crate::kernel!(transpose::transpose(_, _, _, _) for any(x.dtype)), args)
+    let args = vec![Arg::Cx, out.write(), x.read(), Arg::Usizes(x.shape.clone()), Arg::Usizes(perm)];
+    cx.call(crate::kernel!(transpose::transpose(_, _, _, _, _) for any(x.dtype)), args)
 }

@@ -45,8 +45,8 @@ impl Operator for Transpose {
         let out = cx.output(0)?;
         let perm = self.perm.iter().map(|&p| cx.int(p as i64)).collect();
         cx.call(
-            crate::kernel!(transpose::transpose(_, _, _, _) for any(x.dtype)),
-            vec![out.write(), x.read(), Arg::Usizes(x.shape.clone()), Arg::Usizes(perm)],
+            crate::kernel!(transpose::transpose(_, _, _, _, _) for any(x.dtype)),
+            vec![Arg::Cx, out.write(), x.read(), Arg::Usizes(x.shape.clone()), Arg::Usizes(perm)],
         )
     }
 }

@@ -135,16 +135,16 @@ impl Operator for Blocks {
         if self.direction == Direction::ToDepthColumnsFirst {
             let shape = vec![x.shape[0], x.shape[1], out.shape[2], block, out.shape[3], block];
             let perm = [0, 1, 3, 5, 2, 4].map(|p| cx.int(p)).to_vec();
-            let args = vec![out.write(), x.read(), Arg::Usizes(shape), Arg::Usizes(perm)];
-            return cx.call(crate::kernel!(transpose::transpose(_, _, _, _) for any(x.dtype)), args);
+            let args = vec![Arg::Cx, out.write(), x.read(), Arg::Usizes(shape), Arg::Usizes(perm)];
+            return cx.call(crate::kernel!(transpose::transpose(_, _, _, _, _) for any(x.dtype)), args);
         }
         let sizes = x.shape.iter().copied().chain([block]).map(Arg::Usize);
-        let mut args: Vec<Arg> = [out.write(), x.read()].into_iter().chain(sizes).collect();
+        let mut args: Vec<Arg> = [Arg::Cx, out.write(), x.read()].into_iter().chain(sizes).collect();
         if self.direction == Direction::ToDepth {
-            return cx.call(crate::kernel!(rearrange::space_to_depth(_, _, _, _, _, _, _) for any(x.dtype)), args);
+            return cx.call(crate::kernel!(rearrange::space_to_depth(_, _, _, _, _, _, _, _) for any(x.dtype)), args);
         }
         args.push(Arg::Bool(self.direction == Direction::ToSpaceColumnsFirst));
-        cx.call(crate::kernel!(rearrange::depth_to_space(_, _, _, _, _, _, _, _) for any(x.dtype)), args)
+        cx.call(crate::kernel!(rearrange::depth_to_space(_, _, _, _, _, _, _, _, _) for any(x.dtype)), args)
     }
 }
 

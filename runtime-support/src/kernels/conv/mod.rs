@@ -147,7 +147,7 @@ pub(crate) fn conv_with<A: Arithmetic>(
         return Ok(());
     }
     let panels = channels.div_ceil(PANEL);
-    let (row_parts, panel_parts) = parallel::grid(parallel::tasks(cx, work).div_ceil(g.group), rows.div_ceil(ROWS), panels);
+    let (row_parts, panel_parts) = parallel::grid(parallel::tasks(cx, work).div_ceil(g.group), rows, ROWS, panels);
     let y = Shared(y.as_mut_ptr());
     let windows_are_pixels = g.taps() == 1 && g.stride == [1; 3] && g.pads == [0; 3] && g.input == g.output;
     parallel::each(cx, work, g.group * row_parts * panel_parts, |task| {

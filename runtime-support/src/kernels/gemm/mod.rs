@@ -104,7 +104,7 @@ pub(crate) fn gemm_with<A: Arithmetic>(
         return Ok(());
     }
     let panels = p.n.div_ceil(PANEL);
-    let (row_parts, panel_parts) = parallel::grid(parallel::tasks(cx, work).div_ceil(batches), p.m.div_ceil(ROWS), panels);
+    let (row_parts, panel_parts) = parallel::grid(parallel::tasks(cx, work).div_ceil(batches), p.m, ROWS, panels);
     let c = Shared(c.as_mut_ptr());
     parallel::each(cx, work, batches * row_parts * panel_parts, |task| {
         let (task, panel_part) = (task / panel_parts, task % panel_parts);
