@@ -65,8 +65,9 @@ pub fn sums<T: Score>(
         return Err(BROKEN);
     }
     let tables = select::Tables { forest, ranks: ranks::Tables::new(features, sorted, columns), tests };
-    // A test of 64 rows takes about 5 cycles.
-    let work = (tests.len() / 4 * count / 16).max(columns.len() * count);
+    // A test of a block takes about 5 cycles, a tree about 2 a row, a column about 12.
+    let cycles = tests.len() / 4 * 5 / BLOCK + trees.len() / 4 * 2 + columns.len() * 4;
+    let work = cycles.saturating_mul(count).saturating_mul(8);
     let failed = rows::Flag::default();
     rows::each(cx, Rows { count, scores, voted: &mut [], scratch: ranks, x }, (BLOCK, most), work, &|rows| {
         failed.note(dispatch(cx, select::Select { tables, rows }));
