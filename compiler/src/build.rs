@@ -9,7 +9,7 @@
 use crate::emit::{BlobPath, Embed, EmitOptions};
 use crate::generate::compile_file;
 use crate::options::Options;
-use crate::options::WeightType;
+use crate::options::{Precision, WeightType};
 use crate::report::{Diagnostic, Report};
 use std::path::{Path, PathBuf};
 
@@ -76,6 +76,12 @@ impl Build {
     /// What the weights of products and convolutions are stored as: in 16 bits they take half the room, and lose precision.
     pub fn weights(mut self, weights: WeightType) -> Self {
         self.options.weights = weights;
+        self
+    }
+
+    /// What products and convolutions multiply: numbers rounded to bf16 are faster on machines with AVX512-BF16, and lose precision.
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.options.precision = precision;
         self
     }
 

@@ -85,7 +85,7 @@ pub fn compile_graph(graph: ir::Graph, producer: &str, options: &Options, watch:
     verify::verify(&graph)?;
     let graph = passes::run(graph, options, &mut |pass, graph| watch(pass, &|| ir::text::graph(graph)))?;
     watch("passes", &|| ir::text::graph(&graph));
-    let program = lower::lower(&graph, producer, options.weights)?;
+    let program = lower::lower(&graph, producer, options)?;
     memory::check_size(&program)?;
     watch("lower", &|| program::text::program(&program));
     Ok(program)

@@ -16,6 +16,8 @@ pub struct Options {
     pub exact_conv: bool,
     /// What the weights of products and convolutions are stored as (`--weights f16`).
     pub weights: WeightType,
+    /// What products and convolutions multiply (`--precision bf16`).
+    pub precision: Precision,
     /// Operators that functions of the user's compute (`--custom-op my.domain:Foo=crate::path::foo`).
     pub custom_ops: Vec<CustomOp>,
 }
@@ -42,6 +44,29 @@ impl std::str::FromStr for WeightType {
             "f16" => Ok(Self::F16),
             "bf16" => Ok(Self::Bf16),
             _ => Err(format!("`{text}` is nothing that weights can be stored as: there are `f32`, `f16` and `bf16`")),
+        }
+    }
+}
+
+/// What products and convolutions with constant weights multiply. The sums are f32 in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Precision {
+    /// Numbers as they are.
+    #[default]
+    F32,
+    /// Both factors rounded to bf16, 8 significant bits; weights are stored so. Machines with AVX512-BF16 have an instruction for it.
+    Bf16,
+}
+
+impl std::str::FromStr for Precision {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "f32" => Ok(Self::F32),
+            "bf16" => Ok(Self::Bf16),
+            _ => Err(format!("`{text}` is nothing that can be multiplied in: there are `f32` and `bf16`")),
         }
     }
 }
@@ -87,6 +112,14 @@ impl Options {
         self.custom_ops.iter().rev().find(|op| op.domain == domain && op.name == name)
     }
 
+    /// What weights are stored as: what is multiplied as bf16 is also stored so.
+    pub fn stored(&self) -> WeightType {
+        match self.precision {
+            Precision::F32 => self.weights,
+            Precision::Bf16 => WeightType::Bf16,
+        }
+    }
+
     /// The value given for a symbolic dim.
     pub fn dim(&self, name: &str) -> Option<i64> {
         self.dims.iter().rev().find(|d| d.0 == name).map(|d| d.1)
@@ -97,7 +130,7 @@ impl Options {
         self.input_shapes.iter().rev().find(|s| s.0 == name).map(|s| s.1.as_slice())
     }
 
-    /// What the options name and the model does not have.
+    /// What the options name and the model does not have, and what contradicts itself.
     pub(crate) fn check_used(&self, graph: &GraphProto) -> Vec<Diagnostic> {
         let inputs: Vec<&str> = graph.input.iter().map(|i| i.name.as_str()).collect();
         let unknown = self.input_shapes.iter().filter(|(name, _)| !inputs.contains(&name.as_str()));
@@ -112,7 +145,11 @@ impl Options {
                 if symbols.is_empty() { "the model has none".to_owned() } else { format!("the symbolic dims are: {}", symbols.join(", ")) };
             Diagnostic::error(format!("--dim names `{name}`, which is not a symbolic dim of an input")).help(known)
         });
-        shapes.chain(dims).collect()
+        let contradiction = (self.precision == Precision::Bf16 && self.weights == WeightType::F16).then(|| {
+            Diagnostic::error("--precision bf16 contradicts --weights f16".to_owned())
+                .help("what is multiplied as bf16 is stored so: leave out --weights")
+        });
+        shapes.chain(dims).chain(contradiction).collect()
     }
 }
 

@@ -39,6 +39,7 @@ impl Arguments {
             "input_shape" => self.options.input_shapes.extend(pairs(input, shape)?),
             "state" => self.options.states.extend(pairs(input, name)?),
             "weights" => self.options.weights = choice(input)?,
+            "precision" => self.options.precision = choice(input)?,
             "embed" => self.embed = choice(input)?,
             "custom_op" => {
                 input.parse::<Token![=]>()?;
@@ -50,7 +51,7 @@ impl Arguments {
             "no_std" => self.no_std = true,
             other => {
                 let message = format!(
-                    "`{other}` is no option: there are `dim`, `input_shape`, `state`, `weights`, `embed`, `custom_op`, `exact_conv` and `no_std`"
+                    "`{other}` is no option: there are `dim`, `input_shape`, `state`, `weights`, `precision`, `embed`, `custom_op`, `exact_conv` and `no_std`"
                 );
                 return Err(syn::Error::new(key.span(), message));
             }

@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 /// - `weights = f16`, `weights = bf16`: weights of products and convolutions stored in 16 bits
 /// - `embed = bytes`: constants by `include_bytes!`, for crates that forbid unsafe code
 /// - `custom_op = "my.domain:Foo=crate::path::foo"`: a function of the crate computes an operator (docs/custom-operators.md)
+/// - `precision = bf16`: products and convolutions of numbers rounded to bf16, summed as f32
 /// - `exact_conv`: convolutions summed as the definition says, never with fewer multiplications
 /// - `no_std`: no `Model::new`, no `Session`
 ///

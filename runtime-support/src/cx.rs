@@ -100,6 +100,16 @@ fn has_avx512() -> bool {
         && cfg!(all(target_feature = "avx512f", target_feature = "avx512bw", target_feature = "avx512dq", target_feature = "avx512vl"))
 }
 
+/// Whether the machine multiplies pairs of bf16 (beside AVX-512).
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn has_avx512_bf16() -> bool {
+    #[cfg(feature = "std")]
+    let has = std::arch::is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(feature = "std"))]
+    let has = cfg!(target_feature = "avx512bf16");
+    has
+}
+
 /// What a tuned kernel is told: passed by value from the door of `run` down to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cx {

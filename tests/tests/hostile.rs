@@ -5,7 +5,7 @@ use onnxc::emit::{EmitOptions, emit};
 use onnxc::generate::compile_file;
 use onnxc::harness::numbers;
 use onnxc::ops::table;
-use onnxc::options::WeightType;
+use onnxc::options::{Precision, WeightType};
 use onnxc::program::{PortType, Program, interpret};
 use onnxc::{Model, Options, memory, write};
 use onnxc_proto::{ExternalFiles, ModelProto};
@@ -142,6 +142,7 @@ fn files_through_the_doors_do_not_panic() {
         states: vec![("x".into(), "y".into())],
         exact_conv: true,
         weights: WeightType::F16,
+        precision: Precision::F32,
         custom_ops: Vec::new(),
     };
     for (name, model) in good() {

@@ -2,7 +2,6 @@
 
 use onnxc::ir::parse::{self, Constants};
 use onnxc::ir::{Graph, text};
-use onnxc::options::WeightType;
 use onnxc::program::interpret;
 use onnxc::{Model, Options, import, lower, passes, verify};
 use onnxc_tests::models;
@@ -29,8 +28,8 @@ fn both(name: &str, model: Model) -> Result<(), String> {
     let done = passes::run(read, &Options::default(), &mut |_, _| ()).map_err(|e| format!("{name}: {}", onnxc::Report::from(e)))?;
     let done = round_trip(&format!("{name}, after the passes"), &done)?;
     // What was read lowers as well as what was imported.
-    let program = lower::lower(&done, "", WeightType::default()).map_err(|e| format!("{name}: {}", onnxc::Report::from(e)));
-    let direct = passes::run(graph, &Options::default(), &mut |_, _| ()).and_then(|g| lower::lower(&g, "", WeightType::default()));
+    let program = lower::lower(&done, "", &Options::default()).map_err(|e| format!("{name}: {}", onnxc::Report::from(e)));
+    let direct = passes::run(graph, &Options::default(), &mut |_, _| ()).and_then(|g| lower::lower(&g, "", &Options::default()));
     match (program, direct) {
         (Ok(program), Ok(_)) if program.inputs.is_empty() => interpret::run(&program, &[], 100_000).map(drop).or(Ok(())),
         (Err(error), Ok(_)) => Err(error),

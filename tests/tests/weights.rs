@@ -1,7 +1,7 @@
-//! Weights in 16 bits (`--weights f16`): half the bytes, and results as near as their precision allows.
+//! Weights in 16 bits (`--weights f16`), and products in them (`--precision bf16`): half the bytes, and results as near as their precision allows.
 
-use onnxc::options::WeightType;
-use onnxc::program::{Program, interpret};
+use onnxc::options::{Precision, WeightType};
+use onnxc::program::{Action, Program, interpret};
 use onnxc::{Model, Options, compile_to_program};
 use onnxc_proto::ExternalFiles;
 use onnxc_runtime::value::{Tensor, Value};
@@ -42,8 +42,12 @@ fn source(scale: f32) -> String {
 }
 
 fn program(source: &str, weights: WeightType) -> Program {
+    compiled(source, &Options { weights, ..Options::default() })
+}
+
+fn compiled(source: &str, options: &Options) -> Program {
     let model = Model { proto: onnxc_tests::text::model(source), files: ExternalFiles::refused() };
-    compile_to_program(model, &Options { weights, ..Options::default() }).unwrap()
+    compile_to_program(model, options).unwrap()
 }
 
 fn run(program: &Program) -> Vec<f32> {
@@ -69,6 +73,29 @@ fn sixteen_bits_take_half_the_room_and_stay_near() {
         assert!(error > 0.0 && error < tolerance, "{kind:?}: {error}");
         assert!(bytes(&narrow) <= bytes(&whole) / 2 + 64, "{kind:?}: {} of {} bytes", bytes(&narrow), bytes(&whole));
     }
+}
+
+#[test]
+fn products_of_bf16_take_half_the_room_and_stay_near() {
+    let source = source(0.5);
+    let whole = program(&source, WeightType::F32);
+    let narrow = compiled(&source, &Options { precision: Precision::Bf16, ..Options::default() });
+    let calls = |path: &str| narrow.body.iter().filter(|s| matches!(&s.action, Action::Call(c) if c.kernel.path == path)).count();
+    // The product, and the convolutions but that of one channel.
+    assert_eq!([calls("gemm::gemm_bf16"), calls("conv::conv_bf16"), calls("gemm::to_bf16")], [1, 2, 3]);
+    let exact = run(&whole);
+    let peak = exact.iter().fold(0f32, |m, x| m.max(x.abs()));
+    let error = run(&narrow).iter().zip(&exact).fold(0f32, |m, (a, b)| m.max((a - b).abs())) / peak;
+    assert!(error > 0.0 && error < 1e-2, "{error}");
+    assert!(bytes(&narrow) <= bytes(&whole) / 2 + 64, "{} of {} bytes", bytes(&narrow), bytes(&whole));
+}
+
+#[test]
+fn precisions_that_contradict_each_other_are_errors() {
+    let model = Model { proto: onnxc_tests::text::model(&source(0.5)), files: ExternalFiles::refused() };
+    let options = Options { precision: Precision::Bf16, weights: WeightType::F16, ..Options::default() };
+    let report = compile_to_program(model, &options).err().unwrap().to_string();
+    assert!(report.contains("--precision bf16 contradicts --weights f16"), "{report}");
 }
 
 #[test]

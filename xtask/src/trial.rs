@@ -3,12 +3,12 @@
 use crate::data;
 use crate::manifest::Manifest;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use onnxc::Options;
 use onnxc::harness::batch::{self, Runtime};
 use onnxc::harness::cases::Case;
 use onnxc::harness::modes::Mode;
 use onnxc::harness::summary::{self, Outcome, State};
 use onnxc::harness::verify::{Settings, Station, verify};
-use onnxc::options::WeightType;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -118,7 +118,7 @@ impl Trial {
         let settings = Settings {
             mode,
             open: suite.open,
-            weights: WeightType::F32,
+            options: Options::default(),
             interpret: self.interpret,
             dir: base.join(format!("{}-{}", suite.name, mode.name())),
             // The shared runtime is in the workspace's own target directory, or will be.

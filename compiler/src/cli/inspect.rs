@@ -104,7 +104,7 @@ impl Inspect {
         for (_, node) in graph.nodes.iter().filter(|(_, n)| n.origin.operator.contains(", ") && n.op.name() != "Transpose") {
             *fused.entry(node.origin.operator.to_string()).or_default() += 1;
         }
-        let program = lower::lower(&graph, &producer, options.weights).map_err(|e| Report::from(e).to_string())?;
+        let program = lower::lower(&graph, &producer, &options).map_err(|e| Report::from(e).to_string())?;
         let placement = memory::place(&program);
         let weight_bytes = emit(&program, &placement, &EmitOptions::default()).weight_bytes;
         let symbols = symbols.into_iter().collect();

@@ -13,7 +13,7 @@ mod verify;
 
 use clap::{Args, Parser, Subcommand};
 use onnxc::Options;
-use onnxc::options::{CustomOp, WeightType};
+use onnxc::options::{CustomOp, Precision, WeightType};
 use std::process::ExitCode;
 
 /// Ahead-of-time compiler from ONNX to native Rust.
@@ -64,6 +64,9 @@ pub struct CompileArgs {
     /// What the weights of products and convolutions are stored as: f32, or f16 or bf16 in half the room (computed with as f32)
     #[arg(long, value_name = "TYPE", default_value = "f32")]
     weights: WeightType,
+    /// What products and convolutions multiply: f32, or bf16, summed as f32 (made for AVX512-BF16; weights take half the room)
+    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    precision: Precision,
     /// A function of yours that computes an operator: my.domain:Foo=crate::path::foo, perhaps with ,crate::path::foo_shape after it
     #[arg(long = "custom-op", value_name = "DOMAIN:NAME=PATH")]
     custom_ops: Vec<CustomOp>,
@@ -78,6 +81,7 @@ impl CompileArgs {
             states: self.states.clone(),
             exact_conv: self.exact_conv,
             weights: self.weights,
+            precision: self.precision,
             custom_ops: self.custom_ops.clone(),
         }
     }

@@ -7,7 +7,7 @@ use onnxc::harness::compare::Rule;
 use onnxc::harness::modes::Mode;
 use onnxc::harness::summary::{self, State};
 use onnxc::harness::verify::{Settings, verify};
-use onnxc::options::WeightType;
+use onnxc::options::{Options, Precision, WeightType};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -27,6 +27,9 @@ pub struct Verify {
     /// What weights are stored as: f32, f16 or bf16. The error is printed in any case; narrow weights are judged by 1e-2 of an output's peak
     #[arg(long, value_name = "TYPE", default_value = "f32")]
     weights: WeightType,
+    /// What products and convolutions multiply: f32, or bf16, judged by 2e-2 of an output's peak
+    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    precision: Precision,
     /// Only models whose name contains this (several, separated by commas)
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
@@ -79,8 +82,11 @@ impl Verify {
 
     fn cases(&self) -> Result<Vec<Case>, String> {
         let rule = match (self.rtol, self.atol) {
-            (None, None) if self.weights == WeightType::F32 => Rule::MODELS,
-            (None, None) => Rule::NARROW,
+            (None, None) => match (self.precision, self.weights) {
+                (Precision::Bf16, _) => Rule::BF16,
+                (_, WeightType::F32) => Rule::MODELS,
+                _ => Rule::NARROW,
+            },
             (rtol, atol) => Rule::Elementwise { rtol: rtol.unwrap_or(0.0), atol: atol.unwrap_or(0.0) },
         };
         let mut cases = Vec::new();
@@ -91,6 +97,10 @@ impl Verify {
             cases.retain(|c| filter.split(',').any(|f| c.name.contains(f)));
         }
         if cases.is_empty() { Err("no model matches the filter".to_owned()) } else { Ok(cases) }
+    }
+
+    fn options(&self) -> Options {
+        Options { weights: self.weights, precision: self.precision, ..Options::default() }
     }
 
     fn settings(&self) -> Result<Settings, String> {
@@ -108,7 +118,7 @@ impl Verify {
         Ok(Settings {
             mode,
             open: false,
-            weights: self.weights,
+            options: self.options(),
             interpret,
             dir,
             target: base.join("target"),

@@ -33,6 +33,8 @@ impl Rule {
     pub const MODELS: Self = Self::Peak { tolerance: 1e-4 };
     /// The rule of model folders where weights are stored in 16 bits.
     pub const NARROW: Self = Self::Peak { tolerance: 1e-2 };
+    /// The rule of model folders where products are of bf16: both factors are rounded.
+    pub const BF16: Self = Self::Peak { tolerance: 2e-2 };
 }
 
 /// The largest error of a comparison, as a share of what is tolerated and as a number.

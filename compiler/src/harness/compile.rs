@@ -2,7 +2,6 @@
 
 use super::compare::{Largest, Mismatch};
 use crate::emit::{BlobPath, EmitOptions, emit};
-use crate::options::WeightType;
 use crate::program::interpret;
 use crate::program::{Action, Program};
 use crate::{Model, Options, Report, memory, write};
@@ -98,9 +97,9 @@ fn guarded<T>(f: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     result.unwrap_or_else(|_| Err(Failure::error(format!("the compiler panicked: {}", PANIC.take().unwrap_or_default()))))
 }
 
-fn program(model: &ModelProto, folder: &Path, weights: WeightType) -> Result<Program, Failure> {
+fn program(model: &ModelProto, folder: &Path, options: &Options) -> Result<Program, Failure> {
     let files = ExternalFiles::in_directory(folder).map_err(|e| Failure::error(e.to_string()))?;
-    Ok(crate::compile_to_program(Model { proto: model.clone(), files }, &Options { weights, ..Options::default() })?)
+    Ok(crate::compile_to_program(Model { proto: model.clone(), files }, options)?)
 }
 
 /// A model in the interpreter: the results of each data set, and whether the compiler had computed everything before (only constants are left).
@@ -112,9 +111,9 @@ pub struct Interpreted {
 }
 
 /// Compiles a model to a program and interprets it for each list of inputs.
-pub fn interpret(model: &ModelProto, folder: &Path, weights: WeightType, inputs: &[Vec<Value>]) -> Result<Interpreted, Failure> {
+pub fn interpret(model: &ModelProto, folder: &Path, options: &Options, inputs: &[Vec<Value>]) -> Result<Interpreted, Failure> {
     guarded(|| {
-        let program = program(model, folder, weights)?;
+        let program = program(model, folder, options)?;
         let run = |inputs: &Vec<Value>| interpret::run(&program, inputs, FUEL).map_err(|e| Failure::error(format!("run: {e}")));
         let outputs = inputs.iter().map(run).collect::<Result<_, _>>()?;
         Ok(Interpreted { outputs, complete: program.inputs.is_empty() && only_copies(&program) })
@@ -134,9 +133,9 @@ pub struct Module {
 }
 
 /// Compiles a model to a module that finds its constants at `blob_path` from its package.
-pub fn module(model: &ModelProto, folder: &Path, weights: WeightType, blob_path: String) -> Result<Module, Failure> {
+pub fn module(model: &ModelProto, folder: &Path, options: &Options, blob_path: String) -> Result<Module, Failure> {
     guarded(|| {
-        let program = program(model, folder, weights)?;
+        let program = program(model, folder, options)?;
         let placement = memory::place(&program);
         let options = EmitOptions { blob: BlobPath::InPackage(blob_path), ..EmitOptions::default() };
         let emitted = emit(&program, &placement, &options);

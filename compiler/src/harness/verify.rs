@@ -8,7 +8,7 @@ use super::modes::{Mode, Variant, variants};
 use super::random;
 use super::summary::{Outcome, State};
 use super::worker::{Answer, Worker};
-use crate::options::WeightType;
+use crate::options::Options;
 use onnxc_proto::ModelProto;
 use onnxc_runtime::value::Value;
 use onnxc_runtime::wire;
@@ -25,8 +25,8 @@ pub struct Settings {
     pub mode: Mode,
     /// In dynamic mode: make every input dim symbolic, also those with a number (for the official cases, which have nothing else).
     pub open: bool,
-    /// What weights are stored as.
-    pub weights: WeightType,
+    /// What every model is compiled with.
+    pub options: Options,
     /// Interpret in the compiler instead of building: quick, and no test of the generated code.
     pub interpret: bool,
     /// Where sources, inputs and outputs go; kept between runs so that cargo does not build what it has built.
@@ -179,7 +179,7 @@ fn compile_case(case: &Case, settings: &Settings, prepared: &mut Prepared) -> Re
         if settings.interpret || settings.mode == Mode::Constant {
             let pick = |&set: &usize| variant.inputs.iter().map(|&i| data[set].inputs[i].clone()).collect::<Vec<Value>>();
             let inputs: Vec<Vec<Value>> = variant.sets.iter().map(pick).collect();
-            let interpreted = compile::interpret(&variant.model, &case.folder, settings.weights, &inputs)?;
+            let interpreted = compile::interpret(&variant.model, &case.folder, &settings.options, &inputs)?;
             for (&set, outputs) in variant.sets.iter().zip(&interpreted.outputs) {
                 let found = judge(outputs, &data[set], &output_names(&model), &prepared.scales, rule)
                     .map_err(|m| Failure::wrong(&case.sets[set].name, &m))?;
@@ -190,7 +190,7 @@ fn compile_case(case: &Case, settings: &Settings, prepared: &mut Prepared) -> Re
             }
         }
         let name = module_name(&case.name, k);
-        let module = compile::module(&variant.model, &case.folder, settings.weights, batch::blob_path(&name))?;
+        let module = compile::module(&variant.model, &case.folder, &settings.options, batch::blob_path(&name))?;
         batch::write_module(&settings.dir, &name, &module.source, module.blob.as_deref())?;
         let Variant { sets, inputs, .. } = variant;
         prepared.modules.push(Part { name, sets, inputs });

@@ -6,7 +6,7 @@ use crate::ir::dim::{Dim, Dims, Symbol};
 use crate::ir::fact::Type;
 use crate::ir::graph::{Def, Graph, NodeError, ValueId};
 use crate::ir::tensor::Tensor;
-use crate::options::WeightType;
+use crate::options::{Options, Precision, WeightType};
 use crate::program::{Action, Arg, Buffer, BufferId, Call, Check, Condition, Port, Program, Step, Storage, View, Weight};
 use onnxc_runtime::element::DType;
 use std::collections::HashSet;
@@ -38,6 +38,8 @@ pub struct Builder {
     weights: Arena<Weight>,
     /// What packed weights are stored as.
     pub weight_type: WeightType,
+    /// What products and convolutions multiply.
+    pub precision: Precision,
     /// The steps of the block that is being lowered.
     pub steps: Vec<Step>,
     checks: Vec<Check>,
@@ -46,12 +48,13 @@ pub struct Builder {
 
 impl Builder {
     /// An empty program.
-    pub fn new(dims: &Dims, weight_type: WeightType) -> Self {
+    pub fn new(dims: &Dims, options: &Options) -> Self {
         Self {
             dims: dims.clone(),
             buffers: Arena::default(),
             weights: Arena::default(),
-            weight_type,
+            weight_type: options.stored(),
+            precision: options.precision,
             steps: Vec::new(),
             checks: Vec::new(),
             bound: HashSet::new(),

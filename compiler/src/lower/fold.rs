@@ -6,7 +6,7 @@ use crate::ir::fact::{Fact, Type};
 use crate::ir::graph::{Def, Graph, Node, Origin, Value};
 use crate::ir::tensor::Tensor;
 use crate::ops::{Op, OpError};
-use crate::options::WeightType;
+use crate::options::Options;
 use crate::program::interpret;
 use onnxc_runtime::value::Value as RunValue;
 
@@ -23,7 +23,7 @@ pub fn fold(op: &Op, facts: &[Option<&Fact>], outputs: &[Fact], dims: &Dims, ori
         return Ok(None);
     }
     let graph = single_node(op, facts, outputs, dims, origin);
-    let Ok(program) = crate::lower::lower(&graph, "", WeightType::F32) else { return Ok(None) };
+    let Ok(program) = crate::lower::lower(&graph, "", &Options::default()) else { return Ok(None) };
     let Ok(values) = interpret::run(&program, &[], FUEL) else { return Ok(None) };
     Ok(values.into_iter().map(tensor_of).collect())
 }

@@ -12,16 +12,16 @@ use crate::ir::fact::{Fact, Type};
 use crate::ir::graph::{Def, Graph, Node, NodeError, ValueId};
 use crate::ir::tensor::Tensor;
 use crate::ops::OpError;
-use crate::options::WeightType;
+use crate::options::{Options, Precision, WeightType};
 use crate::program::formula::Formula;
 use crate::program::kernel::Kernel;
 use crate::program::{Action, Arg, BufferId, Call, Condition, Fused, Port, PortType, Program, Step, Storage, View};
 use onnxc_runtime::element::DType;
 use onnxc_runtime::float::{BF16, F16};
 
-/// A whole graph as a program; `weights`: what the packed ones are stored as.
-pub fn lower(graph: &Graph, producer: &str, weights: WeightType) -> Result<Program, NodeError> {
-    let mut builder = Builder::new(&graph.dims, weights);
+/// A whole graph as a program. Of the options, those that say what is stored and multiplied matter.
+pub fn lower(graph: &Graph, producer: &str, options: &Options) -> Result<Program, NodeError> {
+    let mut builder = Builder::new(&graph.dims, options);
     let params: Vec<Place> = graph.inputs.iter().enumerate().map(|(i, &v)| builder.input(i, graph, v)).collect();
     let inputs = graph.inputs.iter().zip(&params).map(|(&v, place)| port(graph, &graph.values[v].name, v, place)).collect();
     let places = builder.graph(graph, &params, true)?;
@@ -248,6 +248,11 @@ impl<'a> Lower<'a> {
     /// Whether weights are stored in fewer bits than they are computed with.
     pub fn narrows(&self) -> bool {
         self.builder.weight_type != WeightType::F32
+    }
+
+    /// What products and convolutions multiply.
+    pub fn precision(&self) -> Precision {
+        self.builder.precision
     }
 
     /// Weights that the kernel widens when it uses them ([`Stored`](onnxc_runtime::kernels::gemm::Stored)), stored as the user wishes;

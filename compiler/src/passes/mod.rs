@@ -52,7 +52,7 @@ pub const PASSES: &[Pass] = &[
 /// Runs all passes; `watch` sees the graph after each.
 pub fn run(mut graph: Graph, options: &Options, watch: &mut dyn FnMut(&str, &Graph)) -> Result<Graph, NodeError> {
     // Winograd's tiles multiply the rounding of weights in 16 bits, and their weights are 1.8 or 4 times as many.
-    let exact = options.exact_conv || options.weights != WeightType::F32;
+    let exact = options.exact_conv || options.stored() != WeightType::F32;
     for pass in PASSES.iter().filter(|p| !(p.inexact && exact)) {
         graph = apply(pass, &graph)?;
         verify::verify(&graph)?;

@@ -28,7 +28,7 @@
 //! be marked so, and what is not inlined is compiled without the instructions); a kernel's loop lives inside `with_simd`, not around it.
 //!
 //! Words give the same bits on every instruction set, except [`Simd::mul_add`] (rounded once where the hardware can), the reductions (the order
-//! of sums depends on [`Simd::LANES`]), the sign of zero in `min`/`max`, and conversions to integers out of range.
+//! of sums depends on [`Simd::LANES`]), [`Simd::dot_bf16`], the sign of zero in `min`/`max`, and conversions to integers out of range.
 
 mod scalar;
 #[cfg(test)]
@@ -69,7 +69,7 @@ pub fn dispatch<K: WithSimd>(cx: Cx, kernel: K) -> K::Output {
         Isa::Avx2 => unsafe { Avx2::new_unchecked() }.enter(kernel),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: see above.
-        Isa::Avx512 => unsafe { Avx512::new_unchecked() }.enter(kernel),
+        Isa::Avx512 => unsafe { Avx512::<false>::new_unchecked() }.enter(kernel),
         #[cfg(target_arch = "aarch64")]
         // SAFETY: see above.
         Isa::Neon => unsafe { Neon::new_unchecked() }.enter(kernel),
@@ -78,6 +78,25 @@ pub fn dispatch<K: WithSimd>(cx: Cx, kernel: K) -> K::Output {
         Isa::Simd128 => unsafe { Simd128::new_unchecked() }.enter(kernel),
         _ => kernel.with_simd(Scalar),
     }
+}
+
+/// Whether the instruction set of `cx` comes with an instruction for [`Simd::dot_bf16`] on this machine: AVX512-BF16.
+pub(crate) fn has_dot_bf16(cx: Cx) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let has = Avx512::<true>::new().is_some();
+    #[cfg(not(target_arch = "x86_64"))]
+    let has = false;
+    has && cx.isa() == Isa::Avx512
+}
+
+/// [`dispatch`] for kernels of [`Simd::dot_bf16`], which are for machines that [have it](has_dot_bf16). Elsewhere portable code, for tests.
+#[inline(always)]
+pub(crate) fn dispatch_bf16<K: WithSimd>(kernel: K) -> K::Output {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(token) = Avx512::<true>::new() {
+        return token.enter(kernel);
+    }
+    kernel.with_simd(Scalar)
 }
 
 /// The most lanes that any instruction set has: the length of buffers that hold any vector.
@@ -234,6 +253,19 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
     fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
     /// `c - a * b`, rounded once where the hardware has it, else twice.
     fn neg_mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+    /// `a[0] * b[0] + a[1] * b[1] + c` of lanes that are pairs of bf16, the first in the low half; `c` and the result are f32. In which order the
+    /// three are added, whether products are rounded, and whether subnormal numbers are taken for zeros depends on the instruction set.
+    #[inline(always)]
+    fn dot_bf16(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 {
+        dot_bf16(self, a, b, c)
+    }
+    /// One of each pair of bf16, as f32: the first, or the second.
+    #[inline(always)]
+    fn bf16_of(self, a: Self::F32, second: bool) -> Self::F32 {
+        let bits = self.bits(a);
+        // A bf16 is the upper half of an f32.
+        self.with_bits(if second { self.and_i32(bits, self.splat_i32(!0xffff)) } else { self.shl::<16>(bits) })
+    }
     /// The sign flipped, of NaN too.
     fn neg(self, a: Self::F32) -> Self::F32;
     /// The sign cleared, of NaN too.
@@ -381,6 +413,13 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
 }
 
 /// Methods of a [`Simd`] token in one line each: `name(args) -> result = intrinsics;`.
+/// [`Simd::dot_bf16`] where there is no instruction for it.
+#[inline(always)]
+fn dot_bf16<S: Simd>(s: S, a: S::F32, b: S::F32, c: S::F32) -> S::F32 {
+    let first = s.mul_add(s.bf16_of(a, false), s.bf16_of(b, false), c);
+    s.mul_add(s.bf16_of(a, true), s.bf16_of(b, true), first)
+}
+
 #[allow(unused_macros)] // Unused on targets with no vector instructions.
 macro_rules! words {
     ($($name:ident($($arg:ident: $ty:ty),*) -> $ret:ty = $body:expr;)*) => {$(

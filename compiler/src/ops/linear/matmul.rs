@@ -3,6 +3,7 @@
 //! One core operator holds what both need, and what fusion adds: transposed operands, a factor, a bias, a residual and an activation. f32 runs
 //! on packed panels (a constant right operand is packed here, at compile time), every other dtype on the plain loops.
 
+use super::bf16;
 use crate::import::Parse;
 use crate::ir::{DType, Dim, Fact, ValueId};
 use crate::lower::{Lower, Operand, loop_nest};
@@ -248,9 +249,9 @@ impl MatMul {
         };
         let lead = two(&batch, one);
         let (a_batch, b_batch) = (two(&strides[0], zero), two(&strides[1], zero));
-        let packed = self.packed(cx, 1, sizes)?;
+        let panels = self.panels(cx, 1, sizes)?;
         let by_size = |s: [Dim; 2], size: Dim| s.map(|x| dims.mul(x, size));
-        let b_batch = if packed.is_some() { b_batch } else { by_size(b_batch, sizes.b.size) };
+        let b_batch = if panels.is_some() { b_batch } else { by_size(b_batch, sizes.b.size) };
         let c_size = dims.mul(m, sizes.n);
         let array = |v: [Dim; 2]| Arg::Array(v.iter().map(|&d| Arg::Usize(d)).collect());
         let product = Arg::Struct(
@@ -276,9 +277,17 @@ impl MatMul {
         let bias = optional(cx, self.bias, 2)?;
         let residual = optional(cx, self.residual, 2 + usize::from(self.bias))?;
         let tail = [bias, Arg::Absent, residual, product, Arg::F32(self.alpha), self.epilogue.arg()];
-        if let Some(packed) = packed {
-            let args = [Arg::Cx, out.write(), a.read(), packed.read()].into_iter().chain(tail).collect();
-            cx.call(crate::kernel!(gemm::gemm_packed(_, _, _, _, _, _, _, _, _, _) for stored(packed.dtype)), args)
+        let call = |a: &Operand, b: &Operand| [Arg::Cx, out.write(), a.read(), b.read()].into_iter().chain(tail.clone()).collect();
+        if let Some(panels) = panels {
+            const NAME: &str = "packed matrix";
+            if !self.transpose_a
+                && let Some(pairs) = bf16::pairs(cx, NAME, &panels, sizes.k)?
+            {
+                let args = call(&bf16::rounded(cx, a)?, &pairs);
+                return cx.call(crate::kernel!(gemm::gemm_bf16(_, _, _, _, _, _, _, _, _, _)), args);
+            }
+            let packed = cx.stored_weight(NAME, &panels);
+            cx.call(crate::kernel!(gemm::gemm_packed(_, _, _, _, _, _, _, _, _, _) for stored(packed.dtype)), call(a, &packed))
         } else {
             let panels = dims.scale(dims.ceil_div(sizes.n, dims.int(32)), 32);
             let matrices = dims.product(&[lead[0], lead[1], panels, sizes.k]);
@@ -289,7 +298,7 @@ impl MatMul {
     }
 
     /// The right operand as packed panels, if it is a constant.
-    fn packed(&self, cx: &mut Lower<'_>, i: usize, sizes: &Sizes) -> Result<Option<Operand>, OpError> {
+    fn panels(&self, cx: &mut Lower<'_>, i: usize, sizes: &Sizes) -> Result<Option<Vec<f32>>, OpError> {
         let Some(tensor) = cx.constant(i) else { return Ok(None) };
         let dims = cx.dims();
         let value = |d: Dim| dims.value(d).and_then(|v| usize::try_from(v).ok());
@@ -300,6 +309,6 @@ impl MatMul {
         let count = sizes.b.batch.iter().filter_map(|&d| value(d)).product();
         let mut packed = vec![0f32; pack_len(k, n).saturating_mul(count)];
         pack_b(&mut packed, &elements, count, k, n, size, row, col).map_err(|f| OpError::invalid(f.to_string()))?;
-        Ok(Some(cx.stored_weight("packed matrix", &packed)))
+        Ok(Some(packed))
     }
 }

@@ -1,5 +1,6 @@
 //! Matrix products.
 
+pub mod bf16;
 pub mod det;
 pub mod einsum;
 pub mod inverse;

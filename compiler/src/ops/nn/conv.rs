@@ -10,6 +10,7 @@ use crate::ir::{DType, Dim, Fact, Tensor, ValueId};
 use crate::lower::{Lower, Operand};
 use crate::ops::elementwise::binary::{Binary, BinaryFn};
 use crate::ops::elementwise::compose::activation;
+use crate::ops::linear::bf16;
 use crate::ops::{Infer, OpError, Operator};
 use crate::program::Arg;
 use onnxc_runtime::error::Fault;
@@ -168,18 +169,29 @@ impl Operator for Conv {
             self.winograd_weights(cx)?
         } else if depthwise {
             let pack = |out: &mut [f32], w: &[f32], v: &[usize]| conv::pack_depthwise(out, w, v[0], v[1]);
-            pack_weights(cx, &w, false, &[group, taps], dims.mul(group, taps), &pack, crate::kernel!(conv::pack_depthwise(_, _, _, _)))?
+            pack_weights(
+                cx,
+                &w,
+                Form::Single,
+                &[group, taps],
+                dims.mul(group, taps),
+                &pack,
+                crate::kernel!(conv::pack_depthwise(_, _, _, _)),
+            )?
         } else {
             let pack = |out: &mut [f32], w: &[f32], v: &[usize]| conv::pack_conv(out, w, v[0], v[1], v[2], v[3]);
             let panels = dims.ceil_div(dims.floor_div(w.shape[0], group), dims.int(32));
             let len = dims.product(&[group, panels, dims.scale(taps, 32), w.shape[1]]);
             let sizes = [group, w.shape[0], w.shape[1], taps];
-            pack_weights(cx, &w, true, &sizes, len, &pack, crate::kernel!(conv::pack_conv(_, _, _, _, _, _)))?
+            pack_weights(cx, &w, Form::Pairs(w.shape[1]), &sizes, len, &pack, crate::kernel!(conv::pack_conv(_, _, _, _, _, _)))?
         };
         let residual = 2 + usize::from(self.bias);
         let residual = if self.residual { Some(to_last(cx, residual, self.channels_last)?) } else { None };
         let residual = residual.map_or(Arg::Absent, |r| Arg::Present(Box::new(r.read())));
         let x = to_last(cx, 0, self.channels_last)?;
+        // Pairs of bf16 are stored in words of 32 bits.
+        let pairs = packed.dtype == DType::U32;
+        let x = if pairs { bf16::rounded(cx, &x)? } else { x };
         let shape = join_layout(batch, w.shape[0], &output, true);
         let scratch = if self.tile > 0 { Some(self.winograd_scratch(cx, &shape)?) } else { None };
         from_last(cx, &shape, self.channels_last, |cx, out| {
@@ -190,6 +202,8 @@ impl Operator for Conv {
                 cx.call(crate::kernel!(conv::winograd(_, _, _, _, _, _, _, _, _, _)), args)
             } else if depthwise {
                 cx.call(crate::kernel!(conv::depthwise(_, _, _, _, _, _, _, _)), args)
+            } else if pairs {
+                cx.call(crate::kernel!(conv::conv_bf16(_, _, _, _, _, _, _, _)), args)
             } else {
                 cx.call(crate::kernel!(conv::conv_packed(_, _, _, _, _, _, _, _) for stored(packed.dtype)), args)
             }
@@ -338,7 +352,8 @@ impl Operator for ConvTranspose {
         let pack = |out: &mut [f32], w: &[f32], v: &[usize]| conv::pack_conv_transpose(out, w, v[0], v[1], v[2], v[3], v[4]);
         let len = dims.mul(dims.mul(channels, lines), panels);
         let sizes = [group, w.shape[0], w.shape[1], lines, taps];
-        let packed = pack_weights(cx, &w, true, &sizes, len, &pack, crate::kernel!(conv::pack_conv_transpose(_, _, _, _, _, _, _)))?;
+        let packed =
+            pack_weights(cx, &w, Form::Stored, &sizes, len, &pack, crate::kernel!(conv::pack_conv_transpose(_, _, _, _, _, _, _)))?;
         let pixels = if disjoint { cx.int(1) } else { dims.product(&spatial) };
         let scratch = cx.temp(DType::F32, &[pixels, columns]);
         let x = to_last(cx, 0, self.channels_last)?;
@@ -360,11 +375,22 @@ fn optional(cx: &mut Lower<'_>, given: bool, i: usize) -> Result<Arg, OpError> {
     if given { Ok(Arg::Present(Box::new(cx.input(i)?.read()))) } else { Ok(Arg::Absent) }
 }
 
-/// Packs weights: constants now, others by a step. `widens`: the kernel can take them in 16 bits.
+/// What the kernel can take weights as, if the user wishes so.
+#[derive(Clone, Copy)]
+enum Form {
+    /// As f32 only.
+    Single,
+    /// In 16 bits, which it widens.
+    Stored,
+    /// So, or to be multiplied as pairs of bf16 along runs of that length.
+    Pairs(Dim),
+}
+
+/// Packs weights: constants now, others by a step.
 fn pack_weights(
     cx: &mut Lower<'_>,
     w: &Operand,
-    widens: bool,
+    form: Form,
     sizes: &[Dim],
     len: Dim,
     pack: &dyn Fn(&mut [f32], &[f32], &[usize]) -> Result<(), Fault>,
@@ -378,7 +404,12 @@ fn pack_weights(
         let mut packed = vec![0f32; len];
         pack(&mut packed, &elements, &values).map_err(|f| OpError::invalid(f.to_string()))?;
         let name = "packed weights";
-        return Ok(if widens { cx.stored_weight(name, &packed) } else { cx.weight(name, Tensor::vector(&packed)) });
+        if let Form::Pairs(depth) = form
+            && let Some(pairs) = bf16::pairs(cx, name, &packed, depth)?
+        {
+            return Ok(pairs);
+        }
+        return Ok(if let Form::Single = form { cx.weight(name, Tensor::vector(&packed)) } else { cx.stored_weight(name, &packed) });
     }
     let packed = cx.temp(DType::F32, &[len]);
     let args = [packed.write(), w.read()].into_iter().chain(sizes.iter().map(|&s| Arg::Usize(s))).collect();

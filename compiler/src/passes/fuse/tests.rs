@@ -14,7 +14,7 @@ use crate::ops::nn::norm::LayerNorm;
 use crate::ops::nn::softmax::{Kind, Softmax};
 use crate::ops::reduce::reduce::Reduce;
 use crate::ops::shape::transpose::Transpose;
-use crate::options::WeightType;
+use crate::options::Options;
 use crate::passes::pattern::{Factor, Pattern, Row, parse};
 use crate::passes::{dead, pattern};
 use crate::program::formula::Unary as F;
@@ -157,7 +157,7 @@ impl Maker {
 
 fn run(graph: &Graph, inputs: &[Tensor]) -> Vec<f64> {
     let program =
-        crate::lower::lower(graph, "test", WeightType::default()).unwrap_or_else(|e| panic!("{e:?}\n{}", crate::ir::text::graph(graph)));
+        crate::lower::lower(graph, "test", &Options::default()).unwrap_or_else(|e| panic!("{e:?}\n{}", crate::ir::text::graph(graph)));
     let values = inputs.iter().map(|t| RunTensor::from_raw(t.dtype, &t.shape, t.bytes()).unwrap().into());
     let out = interpret::run(&program, &values.collect::<Vec<Value>>(), 1_000_000).unwrap();
     out[0].tensor().unwrap().elements::<f32>().unwrap().iter().map(|&x| x.into()).collect()

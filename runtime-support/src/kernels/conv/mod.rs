@@ -26,10 +26,11 @@ pub use winograd::{pack_winograd, pack_winograd_len, winograd, winograd_scratch_
 use crate::cx::Cx;
 use crate::error::Fault;
 use crate::kernels::gemm::{
-    Activation, Arithmetic, Finish, Matrix, PANEL, PATCHES, Panels, ROWS, Real, Shared, Stored, Target, compute, pack_len, promise,
+    Activation, Arithmetic, Bf16Pairs, Finish, Matrix, PANEL, PATCHES, Panels, ROWS, Real, Shared, Stored, Target, compute, elements,
+    pack_len, promise,
 };
 use crate::kernels::parallel::{self, Parts};
-use crate::simd::dispatch;
+use crate::simd::{dispatch, has_dot_bf16};
 use lines::Lines;
 use windows::Windows;
 
@@ -95,6 +96,27 @@ fn conv_panels(
     conv_with::<Real>(cx, y, x, w, bias, residual, g, activation)
 }
 
+/// [`conv_packed`] of numbers rounded to bf16, summed as f32: the input by [`to_bf16`](super::gemm::to_bf16) in the same context, the weights, packed,
+/// by [`pack_bf16`](super::gemm::pack_bf16). A group has an even number of channels, a pixel of the input an even number of elements.
+pub fn conv_bf16(
+    cx: Cx,
+    y: &mut [f32],
+    x: &[f32],
+    w: &[u32],
+    bias: Option<&[f32]>,
+    residual: Option<&[f32]>,
+    g: Geometry,
+    activation: Activation,
+) -> Result<(), Fault> {
+    let even = g.group > 0 && (g.in_channels / g.group).is_multiple_of(2) && g.in_pitch.is_multiple_of(2);
+    promise(even, "conv: pairs of an odd number of channels")?;
+    if !has_dot_bf16(cx) {
+        return conv_with::<Real>(cx, y, x, Panels::of_pairs(w), bias, residual, g, activation);
+    }
+    let g = Geometry { in_channels: g.in_channels / 2, in_pitch: g.in_pitch / 2, ..g };
+    conv_with::<Bf16Pairs>(cx, y, x, Panels::of(elements(w)), bias, residual, g, activation)
+}
+
 /// The most elements of an input that is copied with its padding, on the stack, rather than treated apart at its edges.
 const SMALL: usize = PATCHES;
 
@@ -138,7 +160,7 @@ pub(crate) fn conv_with<A: Arithmetic>(
         return on_padded(x, &g, &padded, |x| conv_with::<A>(cx, y, x, w, bias, residual, padded, activation));
     }
     let work = rows.saturating_mul(g.out_channels).saturating_mul(depth);
-    if let (true, None, Some(w)) = (A::REAL && lines::applies(&g), residual, w.as_f32()) {
+    if let (true, None, Some(w)) = (A::SINGLE && lines::applies(&g), residual, w.as_f32()) {
         let (count, y) = (rows / g.output[2], Parts::new(y));
         let tasks = parallel::tasks(cx, work).min(count);
         parallel::each(cx, work, tasks, |task| {

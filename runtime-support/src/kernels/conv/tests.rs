@@ -1,6 +1,7 @@
 use super::*;
-use crate::kernels::gemm::ActivationKind;
+use crate::float::BF16;
 use crate::kernels::gemm::tests::{Noise, assert_close, contexts};
+use crate::kernels::gemm::{ActivationKind, pack_bf16, to_bf16};
 use std::vec::Vec;
 use std::{format, vec};
 
@@ -78,6 +79,34 @@ fn random_convolutions_match_the_plain_one() {
             let relu = Activation::new(ActivationKind::Relu);
             conv_packed(cx, &mut y, &x, &packed, Some(&bias), Some(&residual), g, relu).unwrap();
             assert_close(&dense(&y, g.out_channels, g.out_pitch), &expected, 2e-4, &format!("{cx:?} {g:?}"));
+        }
+    }
+}
+
+#[test]
+fn convolutions_of_pairs_are_those_of_rounded_numbers() {
+    let mut noise = Noise(13);
+    let rounded = |x: &[f32]| x.iter().map(|&x| BF16::from_f32(x).to_f32()).collect::<Vec<_>>();
+    for _ in 0..40 {
+        let group = [1, 1, 2, 3][noise.below(4)];
+        let (group_in, group_out) = ([2, 4, 20, 40, 300][noise.below(5)], 1 + noise.below(70));
+        let mut g = random_geometry(&mut noise, group * group_in, group * group_out, group);
+        g.in_pitch = g.in_pitch.next_multiple_of(2);
+        let x = noise.floats(g.batch * g.input.iter().product::<usize>() * g.in_pitch);
+        let w = noise.floats(g.out_channels * group_in * g.taps());
+        let (bias, residual) = (noise.floats(g.out_channels), noise.floats(g.out_pixels() * g.residual_pitch));
+        let mut panels = vec![f32::NAN; pack_conv_len(group, g.out_channels, group_in, g.taps())];
+        pack_conv(&mut panels, &w, group, g.out_channels, group_in, g.taps()).unwrap();
+        let (mut pairs, mut narrow) = (vec![0; panels.len() / 2], vec![0.0; x.len()]);
+        pack_bf16(&mut pairs, &panels).unwrap();
+        for cx in contexts() {
+            let (mut got, mut expected) = (vec![f32::NAN; g.out_pixels() * g.out_pitch], vec![f32::NAN; g.out_pixels() * g.out_pitch]);
+            let relu = Activation::new(ActivationKind::Relu);
+            conv_packed(cx, &mut expected, &rounded(&x), &rounded(&panels), Some(&bias), Some(&residual), g, relu).unwrap();
+            to_bf16(cx, &mut narrow, &x).unwrap();
+            conv_bf16(cx, &mut got, &narrow, &pairs, Some(&bias), Some(&residual), g, relu).unwrap();
+            let [got, expected] = [got, expected].map(|y| dense(&y, g.out_channels, g.out_pitch));
+            assert_close(&got, &expected, 2e-4, &format!("{cx:?} {g:?}"));
         }
     }
 }

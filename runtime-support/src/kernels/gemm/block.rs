@@ -13,7 +13,7 @@ use super::pack::PANEL;
 use super::panels::{Panels, WIDE_ROWS, Wide};
 use super::tile::{Arithmetic, Place, Sums, store, tile};
 use crate::cx::{Cx, Isa};
-use crate::simd::{Simd, WithSimd, dispatch};
+use crate::simd::{Simd, WithSimd};
 
 /// Pointers in a table: rows of a block times segments of a block of k.
 const TABLE: usize = if cfg!(feature = "std") { 1024 } else { 256 };
@@ -175,7 +175,7 @@ pub(crate) const ROWS: usize = 24;
 /// `t.b` has the panels, each with a row for each element of the units; C, the residual and the biases cover the rows and columns;
 /// nobody else touches that part of C.
 pub(crate) unsafe fn compute<A: Arithmetic>(cx: Cx, a: &dyn Source, t: &Target<'_>, rows: Range<usize>, panels: Range<usize>) {
-    dispatch(cx, Run(a, t, rows, panels, PhantomData::<A>));
+    A::dispatch(cx, Run(a, t, rows, panels, PhantomData::<A>));
 }
 
 struct Run<'r, A>(&'r dyn Source, &'r Target<'r>, Range<usize>, Range<usize>, PhantomData<A>);

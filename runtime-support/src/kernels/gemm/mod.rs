@@ -3,6 +3,7 @@
 //! [`gemm_packed`] takes a B that was packed by [`pack_b`] (weights, at compile time); [`gemm`] packs B itself into scratch.
 //! f32 only; [`matmul`](super::matmul) is the loop nest for every element type.
 
+mod bf16;
 mod block;
 mod epilogue;
 mod matrix;
@@ -14,17 +15,19 @@ mod row;
 pub(crate) mod tests;
 mod tile;
 
+pub use bf16::{gemm_bf16, pack_bf16, to_bf16};
 pub use epilogue::{Activation, ActivationKind};
 pub use pack::{PANEL, pack_b, pack_len};
 pub use panels::{Storage, Stored};
 pub use product::Product;
 
+pub(crate) use bf16::elements;
 pub(crate) use block::{Column, PATCHES, Patches, ROWS, Segment, Shared, Source, Target, ZEROS, compute};
 pub(crate) use epilogue::{Finish, activate};
 pub(crate) use matrix::Matrix;
 pub(crate) use panels::Panels;
 pub(crate) use product::{extent, promise};
-pub(crate) use tile::{Arithmetic, Pairs, Real, load_up_to, store_up_to};
+pub(crate) use tile::{Arithmetic, Bf16Pairs, Pairs, Real, load_up_to, store_up_to};
 
 use crate::cx::Cx;
 use crate::error::Fault;
@@ -93,7 +96,7 @@ pub(crate) fn gemm_with<A: Arithmetic>(
         return Ok(());
     }
     let work = batches.saturating_mul(p.m).saturating_mul(p.n).saturating_mul(p.k);
-    if A::REAL
+    if A::SINGLE
         && batches == 1
         && p.m == 1
         && work <= row::MOST

@@ -66,6 +66,8 @@ enum Start {
     F32(*const f32),
     F16(*const u16),
     Bf16(*const u16),
+    /// Two rows at a time, as [`pack_bf16`](super::pack_bf16) makes them.
+    Pairs(*const u32),
 }
 
 // SAFETY: this is a shared slice of plain numbers.
@@ -85,13 +87,19 @@ impl<'a> Panels<'a> {
         Self { start, len: weights.len(), lifetime: PhantomData }
     }
 
+    /// The slice of panels whose rows are paired; it counts single elements.
+    #[inline(always)]
+    pub fn of_pairs(weights: &'a [u32]) -> Self {
+        Self { start: Start::Pairs(weights.as_ptr()), len: weights.len().saturating_mul(2), lifetime: PhantomData }
+    }
+
     /// The number of elements.
     #[inline(always)]
     pub fn len(self) -> usize {
         self.len
     }
 
-    /// The elements from `first` on: none, if there are fewer.
+    /// The elements from `first` on: none, if there are fewer. Where rows are paired, `first` is at a whole pair, as every panel is.
     #[inline(always)]
     pub fn from(self, first: usize) -> Self {
         let first = first.min(self.len);
@@ -99,6 +107,7 @@ impl<'a> Panels<'a> {
             Start::F32(p) => Start::F32(p.wrapping_add(first)),
             Start::F16(p) => Start::F16(p.wrapping_add(first)),
             Start::Bf16(p) => Start::Bf16(p.wrapping_add(first)),
+            Start::Pairs(p) => Start::Pairs(p.wrapping_add(first / 2)),
         };
         Self { start, len: self.len - first, ..self }
     }
@@ -122,7 +131,7 @@ impl<'a> Panels<'a> {
     pub fn place(self, at: usize) -> *const f32 {
         match self.start {
             Start::F32(p) => p.wrapping_add(at),
-            Start::F16(_) | Start::Bf16(_) => core::ptr::null(),
+            Start::F16(_) | Start::Bf16(_) | Start::Pairs(_) => core::ptr::null(),
         }
     }
 
@@ -143,6 +152,10 @@ impl<'a> Panels<'a> {
                     Start::F32(p) => s.load_ptr(p.add(at + i)),
                     Start::F16(p) => s.load_f16_ptr(p.add(at + i)),
                     Start::Bf16(p) => s.load_bf16_ptr(p.add(at + i)),
+                    Start::Pairs(p) => {
+                        let row = (at + i) / PANEL;
+                        s.bf16_of(s.load_ptr(p.add(row / 2 * PANEL + i % PANEL).cast()), row % 2 == 1)
+                    }
                 };
                 s.store_ptr(to.add(i), x);
             }

@@ -2,12 +2,20 @@
 
 use super::epilogue::Finish;
 use super::pack::PANEL;
-use crate::simd::{MAX_LANES, Simd};
+use crate::cx::Cx;
+use crate::simd::{MAX_LANES, Simd, WithSimd, dispatch, dispatch_bf16};
 
 /// What the 32 bits of an element mean, and so what multiplying and adding is. The loops only move bits.
 pub(crate) trait Arithmetic: 'static {
     /// Whether sums are f32, which can be scaled, biased and activated.
     const REAL: bool;
+    /// Whether elements are f32 too.
+    const SINGLE: bool;
+    /// Runs a kernel of this arithmetic.
+    #[inline(always)]
+    fn dispatch<K: WithSimd>(cx: Cx, kernel: K) -> K::Output {
+        dispatch(cx, kernel)
+    }
     /// `a * b + c`.
     fn mul_add<S: Simd>(s: S, a: S::F32, b: S::F32, c: S::F32) -> S::F32;
     /// `a + b`, both sums.
@@ -19,6 +27,7 @@ pub(crate) struct Real;
 
 impl Arithmetic for Real {
     const REAL: bool = true;
+    const SINGLE: bool = true;
     #[inline(always)]
     fn mul_add<S: Simd>(s: S, a: S::F32, b: S::F32, c: S::F32) -> S::F32 {
         s.mul_add(a, b, c)
@@ -34,6 +43,7 @@ pub(crate) struct Pairs;
 
 impl Arithmetic for Pairs {
     const REAL: bool = false;
+    const SINGLE: bool = false;
     #[inline(always)]
     fn mul_add<S: Simd>(s: S, a: S::F32, b: S::F32, c: S::F32) -> S::F32 {
         s.with_bits(s.add_i32(s.dot_i16(s.bits(a), s.bits(b)), s.bits(c)))
@@ -41,6 +51,27 @@ impl Arithmetic for Pairs {
     #[inline(always)]
     fn add<S: Simd>(s: S, a: S::F32, b: S::F32) -> S::F32 {
         s.with_bits(s.add_i32(s.bits(a), s.bits(b)))
+    }
+}
+
+/// Elements are pairs of bf16, sums are f32.
+pub(crate) struct Bf16Pairs;
+
+impl Arithmetic for Bf16Pairs {
+    const REAL: bool = true;
+    const SINGLE: bool = false;
+    #[inline(always)]
+    fn dispatch<K: WithSimd>(cx: Cx, kernel: K) -> K::Output {
+        let _ = cx;
+        dispatch_bf16(kernel)
+    }
+    #[inline(always)]
+    fn mul_add<S: Simd>(s: S, a: S::F32, b: S::F32, c: S::F32) -> S::F32 {
+        s.dot_bf16(a, b, c)
+    }
+    #[inline(always)]
+    fn add<S: Simd>(s: S, a: S::F32, b: S::F32) -> S::F32 {
+        s.add(a, b)
     }
 }
 

@@ -4,10 +4,11 @@ use crate::cx::Isa;
 use crate::simd::{Simd, TESTS, memory_words, shift_words, words};
 use core::arch::x86_64::*;
 
-super::token! {
-    /// The token of x86-64-v3: AVX2, FMA, F16C, and what counts and finds bits.
-    Avx2 = "avx2", "fma", "f16c", "popcnt", "bmi1", "bmi2"
-}
+/// The token of x86-64-v3: AVX2, FMA, F16C, and what counts and finds bits.
+#[derive(Clone, Copy, Debug)]
+pub struct Avx2(());
+
+super::door! { Avx2, if Isa::Avx2.available() => "avx2", "fma", "f16c", "popcnt", "bmi1", "bmi2" }
 
 type F = __m256;
 type I = __m256i;

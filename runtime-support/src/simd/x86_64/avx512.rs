@@ -1,13 +1,22 @@
 //! AVX-512 F, BW, DQ, VL: sixteen lanes. Masks are the mask registers.
 #![allow(unused_unsafe)] // A few of these intrinsics are plain functions.
 
-use crate::cx::Isa;
+use crate::cx::{Isa, has_avx512_bf16};
 use crate::simd::{Simd, TESTS, memory_words, shift_words, words};
 use core::arch::x86_64::*;
+use core::mem::transmute;
 
-super::token! {
-    /// The token of x86-64-v4: AVX-512 F, BW, DQ, VL.
-    Avx512 = "avx2", "fma", "f16c", "popcnt", "bmi1", "bmi2", "avx512f", "avx512bw", "avx512dq", "avx512vl"
+/// The token of x86-64-v4: AVX-512 F, BW, DQ, VL, and with `BF16` its products of that type.
+#[derive(Clone, Copy, Debug)]
+pub struct Avx512<const BF16: bool = false>(());
+
+super::door! {
+    Avx512<false>, if Isa::Avx512.available() =>
+    "avx2", "fma", "f16c", "popcnt", "bmi1", "bmi2", "avx512f", "avx512bw", "avx512dq", "avx512vl"
+}
+super::door! {
+    Avx512<true>, if Isa::Avx512.available() && has_avx512_bf16() =>
+    "avx2", "fma", "f16c", "popcnt", "bmi1", "bmi2", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512bf16"
 }
 
 type F = __m512;
@@ -21,7 +30,7 @@ fn head(n: usize) -> M {
 }
 
 // SAFETY: made only by the token's constructors; __m512 has 16 lanes of f32.
-unsafe impl Simd for Avx512 {
+unsafe impl<const BF16: bool> Simd for Avx512<BF16> {
     const LANES: usize = 16;
     const ISA: Isa = Isa::Avx512;
     type F32 = F;
@@ -65,6 +74,15 @@ unsafe impl Simd for Avx512 {
     fn count_less(self, numbers: &[f32; TESTS], x: f32) -> u32 {
         // SAFETY: the token proves that the CPU has the instructions.
         unsafe { super::count_less(numbers, x) }
+    }
+    #[inline(always)]
+    fn dot_bf16(self, a: F, b: F, c: F) -> F {
+        if BF16 {
+            // SAFETY: the token proves that the CPU has the instruction; the types are all 64 bytes of any bits.
+            unsafe { _mm512_dpbf16_ps(c, transmute::<F, __m512bh>(a), transmute::<F, __m512bh>(b)) }
+        } else {
+            crate::simd::dot_bf16(self, a, b, c)
+        }
     }
     #[inline(always)]
     fn prefetch(self, p: *const f32) {

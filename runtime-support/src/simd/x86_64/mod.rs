@@ -1,4 +1,4 @@
-//! x86-64: the levels v3 (AVX2, FMA, F16C) and v4 (AVX-512 F, BW, DQ, VL). The baseline is [`Scalar`](super::Scalar).
+//! x86-64: the levels v3 (AVX2, FMA, F16C) and v4 (AVX-512 F, BW, DQ, VL), and the latter with AVX512-BF16. The baseline is [`Scalar`](super::Scalar).
 
 mod avx2;
 mod avx512;
@@ -9,17 +9,13 @@ pub use avx512::Avx512;
 use super::TESTS;
 use core::arch::x86_64::*;
 
-/// A token type: its constructors and its door.
-macro_rules! token {
-    ($(#[$doc:meta])* $name:ident = $($feature:literal),*) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug)]
-        pub struct $name(());
-
+/// The constructors of a token type and its door.
+macro_rules! door {
+    ($name:ty, if $available:expr => $($feature:literal),*) => {
         impl $name {
             /// The token, if this machine has the instructions.
             pub fn new() -> Option<Self> {
-                <Self as Simd>::ISA.available().then_some(Self(()))
+                $available.then_some(Self(()))
             }
 
             /// The token.
@@ -43,7 +39,7 @@ macro_rules! token {
         }
     };
 }
-use token;
+use door;
 
 /// [`Simd::count_less`](super::Simd::count_less): which number is less does not matter, so the packs may mix them.
 /// # Safety
