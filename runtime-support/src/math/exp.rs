@@ -10,6 +10,8 @@ const LN2_LOW: f32 = -2.1219444e-4;
 /// 1.5 * 2^23: adding it rounds to an integer, which then stands in the low bits of the sum.
 const MAGIC: f32 = 12582912.0;
 const MAGIC_BITS: i32 = 0x4b40_0000;
+/// With the bias of exponents: the low bits are then the exponent of `2^n`.
+const BIASED: f32 = MAGIC + 127.0;
 
 /// `(e^r - 1 - r) / r²` for `|r| <= ln 2 / 2`; relative error of `e^r - 1` 5e-10.
 const Q: [f32; 6] = [0.5, 0.166666657, 0.0416664928, 0.00833354425, 0.00139323412, 0.000197634145];
@@ -19,8 +21,21 @@ const Q_SHORT: [f32; 5] = [0.49999994, 0.166665211, 0.0416682735, 0.00836868398,
 /// `n` (still shifted by MAGIC) and `r`.
 #[inline(always)]
 fn reduce<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32) {
-    let shifted = s.mul_add(x, s.splat(LOG2_E), s.splat(MAGIC));
-    let n = s.sub(shifted, s.splat(MAGIC));
+    reduce_by(s, x, MAGIC)
+}
+
+/// `2^n` and `r`, for `x` from -88, where the power is 0, to 88.
+#[inline(always)]
+fn reduce_to_power<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32) {
+    let (shifted, r) = reduce_by(s, x, BIASED);
+    // MAGIC's own bits leave by the shift.
+    (s.with_bits(s.shl::<23>(s.bits(shifted))), r)
+}
+
+#[inline(always)]
+fn reduce_by<S: Simd>(s: S, x: S::F32, magic: f32) -> (S::F32, S::F32) {
+    let shifted = s.mul_add(x, s.splat(LOG2_E), s.splat(magic));
+    let n = s.sub(shifted, s.splat(magic));
     let r = s.neg_mul_add(n, s.splat(LN2_HIGH), x);
     (shifted, s.neg_mul_add(n, s.splat(LN2_LOW), r))
 }
@@ -63,14 +78,12 @@ pub(super) fn exp<S: Simd>(s: S, x: S::F32) -> S::F32 {
     scale(s, p, to_integer(s, shifted))
 }
 
-/// `e^x` for `x <= 0` (correct up to 88), 1 ULP; 0 below -87.3, where the result would be subnormal. What softmax and sigmoids need.
+/// `e^x` for `x <= 0` (correct up to 88), 1 ULP; 0 below -87.7, where the result would be subnormal. What softmax and sigmoids need.
 #[inline(always)]
 pub fn exp_nonpositive<S: Simd>(s: S, x: S::F32) -> S::F32 {
-    let (shifted, r) = reduce(s, x);
-    let p = s.add(tail(s, r, Q_SHORT), s.splat(1.0));
-    // MAGIC's own bits leave by the shift.
-    let y = s.mul(p, power_of_two(s, s.bits(shifted)));
-    s.select(s.lt(x, s.splat(-87.33)), s.zero(), y)
+    // NaN stays.
+    let (power, r) = reduce_to_power(s, s.max(s.splat(-88.0), x));
+    s.mul(s.add(tail(s, r, Q_SHORT), s.splat(1.0)), power)
 }
 
 #[inline(always)]
@@ -112,8 +125,7 @@ pub(super) fn sinh<S: Simd>(s: S, x: S::F32) -> S::F32 {
 pub(super) fn tanh<S: Simd>(s: S, x: S::F32) -> S::F32 {
     // With t = e^(-2|x|) - 1, tanh |x| = -t / (2 + t); e^(-2|x|) vanishes beside 1 from 10 on.
     let y = s.min(s.splat(10.0), s.abs(x));
-    let (shifted, r) = reduce(s, s.mul(y, s.splat(-2.0)));
-    let power = power_of_two(s, s.bits(shifted));
+    let (power, r) = reduce_to_power(s, s.mul(y, s.splat(-2.0)));
     let t = s.mul_add(power, tail(s, r, Q), s.sub(power, s.splat(1.0)));
     s.copysign(s.div(t, s.add(t, s.splat(2.0))), x)
 }
