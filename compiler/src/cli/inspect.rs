@@ -182,7 +182,7 @@ fn node_flops(graph: &Graph, node: &Node) -> f64 {
     let input = |i: usize| extents(graph, node.inputs.get(i).copied().flatten());
     let output = extents(graph, node.outputs.first().copied()).map_or(0.0, product);
     match node.op.name() {
-        "MatMul" | "Gemm" => 2.0 * output * input(0).and_then(|d| d.last().copied()).unwrap_or(1.0),
+        "MatMul" | "FewColumns" => 2.0 * output * input(0).and_then(|d| d.last().copied()).unwrap_or(1.0),
         "Conv" => 2.0 * output * input(1).map_or(1.0, |d| product(d[1.min(d.len())..].to_vec())),
         "ConvTranspose" => 2.0 * input(0).map_or(0.0, product) * input(1).map_or(1.0, |d| product(d[1.min(d.len())..].to_vec())),
         "Lstm" | "Gru" | "Rnn" => {

@@ -71,13 +71,15 @@ impl Emitter<'_> {
 
     fn call_flops(&self, call: &Call) -> u64 {
         let sizes = call.args.iter().find_map(|arg| match arg {
-            Arg::Struct(ty @ ("conv::Geometry" | "gemm::Product"), fields) => Some((*ty, fields)),
+            Arg::Struct(ty @ ("conv::Geometry" | "gemm::Product" | "few_columns::Sizes"), fields) => Some((*ty, fields)),
             _ => None,
         });
         let Some((ty, fields)) = sizes else { return 0 };
         let field = |name: &str| fields.iter().find(|f| f.0 == name).map_or(0, |f| self.volume(&f.1));
-        if ty == "gemm::Product" {
-            return 2 * field("batch") * field("m") * field("n") * field("k");
+        match ty {
+            "gemm::Product" => return 2 * field("batch") * field("m") * field("n") * field("k"),
+            "few_columns::Sizes" => return 2 * field("rows") * field("features") * field("columns"),
+            _ => {}
         }
         let pixels = if call.kernel.path.contains("conv_transpose") { field("input") } else { field("output") };
         let pooling = call.kernel.path.starts_with("pool::");

@@ -278,6 +278,7 @@ operators! {
     Custom(custom::Custom),
     Trees(ml::trees::op::Trees),
     MatMul(linear::matmul::MatMul),
+    FewColumns(linear::few_columns::FewColumns),
     Lookup(ml::encode::Lookup),
     Distance(ml::distance::Distance),
     PostTransform(ml::post_transform::PostTransform),

@@ -11,6 +11,7 @@ pub mod copy;
 pub mod cumsum;
 pub mod det;
 pub mod elementwise;
+pub mod few_columns;
 pub mod fmath;
 mod fold;
 pub mod fused;

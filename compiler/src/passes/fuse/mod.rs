@@ -6,5 +6,6 @@ pub mod chain;
 pub mod epilogue;
 pub mod integer;
 pub mod norm;
+pub mod scaler;
 #[cfg(test)]
 mod tests;
