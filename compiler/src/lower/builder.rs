@@ -1,5 +1,6 @@
 //! The program while it grows: its buffers, weights and the steps of the current block.
 
+use super::joined::{self, Home};
 use super::{Lower, writable};
 use crate::ir::arena::Arena;
 use crate::ir::dim::{Dim, Dims, Symbol};
@@ -108,7 +109,7 @@ impl Builder {
     /// Lowers all nodes of a graph with these places for its inputs; gives the places of its outputs. `entry`: the graph is the model's own, so
     /// what it requires of input dims is checked at the door.
     pub fn graph(&mut self, graph: &Graph, params: &[Place], entry: bool) -> Result<Vec<Place>, NodeError> {
-        let uses = graph.uses();
+        let (uses, homes) = (graph.uses(), joined::homes(graph));
         let mut places: Vec<Option<Place>> = vec![None; graph.values.len()];
         for (&input, &place) in graph.inputs.iter().zip(params) {
             places[input.index()] = Some(place);
@@ -116,8 +117,8 @@ impl Builder {
         for (_, node) in graph.nodes.iter() {
             let late = self.requirements(&node.requires, &node.origin.node, entry);
             let inputs = node.inputs.iter().map(|v| v.map(|v| self.place(graph, &mut places, v))).collect();
-            let outputs = vec![None; node.outputs.len()];
-            let mut lower = Lower { builder: self, graph, node, inputs, outputs, uses: &uses };
+            let outputs = node.outputs.iter().map(|&v| self.home(graph, &mut places, &homes, v)).collect();
+            let mut lower = Lower { builder: self, graph, node, inputs, outputs, uses: &uses, homes: &homes };
             node.op.lower(&mut lower).map_err(|error| NodeError {
                 origin: node.origin.clone(),
                 inputs: node.inputs.iter().flatten().map(|&v| graph.fact(v).show(&graph.dims).to_string()).collect(),
@@ -145,6 +146,14 @@ impl Builder {
         };
         places[value.index()] = Some(place);
         place
+    }
+
+    /// Where an output will be, if that is settled before its node is lowered: in the rows of another, or where others lie in its own.
+    fn home(&mut self, graph: &Graph, places: &mut [Option<Place>], homes: &[Option<Home>], value: ValueId) -> Option<Place> {
+        let Some(home) = homes[value.index()] else { return places[value.index()] };
+        let Place::Tensor(whole) = self.place(graph, places, home.whole) else { return None };
+        let offset = self.dims.offset(whole.offset, home.column);
+        Some(Place::Tensor(View { offset, len: self.dims.int((home.rows - 1) * home.pitch + home.width), ..whole }))
     }
 
     /// Emits the requirements that can be checked now; returns those that the node itself must bind symbols for.

@@ -2,6 +2,7 @@
 
 pub mod builder;
 pub mod fold;
+pub mod joined;
 pub mod sweep;
 
 pub use builder::{Builder, Place};
@@ -16,6 +17,7 @@ use crate::options::{Options, Precision, WeightType};
 use crate::program::formula::Formula;
 use crate::program::kernel::Kernel;
 use crate::program::{Action, Arg, BufferId, Call, Condition, Fused, Port, PortType, Program, Step, Storage, View};
+use joined::Home;
 use onnxc_runtime::element::DType;
 use onnxc_runtime::float::{BF16, F16};
 
@@ -77,6 +79,7 @@ pub struct Lower<'a> {
     inputs: Vec<Option<Place>>,
     outputs: Vec<Option<Place>>,
     uses: &'a [usize],
+    homes: &'a [Option<Home>],
 }
 
 impl<'a> Lower<'a> {
@@ -191,6 +194,35 @@ impl<'a> Lower<'a> {
         };
         self.outputs[i] = Some(Place::Tensor(view));
         Ok(Operand { dtype: *dtype, shape: shape.clone(), view })
+    }
+
+    /// Where output `i` is, if it lies in the rows of a wider tensor: the operator said that it can write there
+    /// ([`Operator::writes_rows`](crate::ops::Operator::writes_rows)).
+    pub fn output_home(&self, i: usize) -> Option<Home> {
+        self.homes[self.node.outputs.get(i)?.index()]
+    }
+
+    /// Output `i` as an argument that is written: wholly, or its columns of a wider tensor.
+    pub fn write(&mut self, i: usize) -> Result<Arg, OpError> {
+        let out = self.output(i)?;
+        Ok(if self.output_home(i).is_some() { out.update() } else { out.write() })
+    }
+
+    /// From a row of output `i` to the next.
+    pub fn output_pitch(&self, i: usize) -> Result<Dim, OpError> {
+        self.pitch(self.node.outputs.get(i).copied())
+    }
+
+    /// From a row of input `i` to the next: more than the row is long only if the operator said that it can read such rows
+    /// ([`Operator::reads_rows`](crate::ops::Operator::reads_rows)).
+    pub fn input_pitch(&self, i: usize) -> Result<Dim, OpError> {
+        self.pitch(self.node.inputs.get(i).copied().flatten())
+    }
+
+    fn pitch(&self, value: Option<ValueId>) -> Result<Dim, OpError> {
+        let value = value.ok_or_else(|| OpError::invalid("a value is missing"))?;
+        let last = self.graph.fact(value).shape().and_then(<[Dim]>::last).copied();
+        Ok(self.homes[value.index()].map_or(last.unwrap_or(self.int(1)), |home| self.int(home.pitch)))
     }
 
     /// The object that output `i` is.
@@ -383,11 +415,11 @@ impl<'a> Lower<'a> {
         format!("{}: {} -> {}", self.node.origin.operator, inputs.join(", "), outputs.join(", "))
     }
 
-    /// A fused elementwise loop over f32.
-    pub fn fused(&mut self, out: &Operand, inputs: &[Operand], formula: Formula) {
-        let operands: Vec<&[Dim]> = inputs.iter().map(|x| x.shape.as_slice()).collect();
-        let (shape, strides) = loop_nest(&self.builder.dims, &out.shape, &operands);
-        let inputs = inputs.iter().map(|x| x.view).zip(strides).collect();
+    /// A fused elementwise loop over f32, of operands and the distances of their rows.
+    pub fn fused(&mut self, out: &Operand, inputs: &[(Operand, Dim)], formula: Formula) {
+        let operands: Vec<(&[Dim], Dim)> = inputs.iter().map(|(x, pitch)| (x.shape.as_slice(), *pitch)).collect();
+        let (shape, strides) = pitched_loop_nest(&self.builder.dims, &out.shape, &operands);
+        let inputs = inputs.iter().map(|(x, _)| x.view).zip(strides).collect();
         self.step(Action::Fused(Fused { out: out.view, shape, inputs, formula }));
     }
 
@@ -453,9 +485,16 @@ pub fn dense_strides(dims: &Dims, shape: &[Dim]) -> Vec<Dim> {
 
 /// The loop over `out` and each operand's strides in it, with dims of one dropped and neighbours merged where all operands allow.
 pub fn loop_nest(dims: &Dims, out: &[Dim], operands: &[&[Dim]]) -> (Vec<Dim>, Vec<Vec<Dim>>) {
+    let dense: Vec<(&[Dim], Dim)> = operands.iter().map(|s| (*s, s.last().copied().unwrap_or(dims.int(1)))).collect();
+    pitched_loop_nest(dims, out, &dense)
+}
+
+/// [`loop_nest`] of operands whose rows lie that far apart.
+fn pitched_loop_nest(dims: &Dims, out: &[Dim], operands: &[(&[Dim], Dim)]) -> (Vec<Dim>, Vec<Vec<Dim>>) {
     let (zero, one) = (dims.int(0), dims.int(1));
-    let aligned = |shape: &[Dim]| -> Vec<Dim> {
-        let strides = dense_strides(dims, shape);
+    let aligned = |(shape, pitch): (&[Dim], Dim)| -> Vec<Dim> {
+        let lead = shape.len().saturating_sub(1);
+        let strides = dense_strides(dims, &[&shape[..lead], &vec![pitch; shape.len() - lead]].concat());
         let lead = out.len().saturating_sub(shape.len());
         let stride = |axis: usize| match axis.checked_sub(lead) {
             None => zero,
@@ -466,7 +505,7 @@ pub fn loop_nest(dims: &Dims, out: &[Dim], operands: &[&[Dim]]) -> (Vec<Dim>, Ve
         };
         (0..out.len()).map(stride).collect()
     };
-    let all: Vec<Vec<Dim>> = operands.iter().map(|s| aligned(s)).collect();
+    let all: Vec<Vec<Dim>> = operands.iter().map(|&s| aligned(s)).collect();
     let mut shape: Vec<Dim> = Vec::new();
     let mut strides: Vec<Vec<Dim>> = vec![Vec::new(); operands.len()];
     for axis in 0..out.len() {

@@ -95,6 +95,17 @@ pub trait Operator {
         None
     }
 
+    /// Whether the operator can read input `i`, of that rank, where it lies in the rows of a wider tensor
+    /// ([`Lower::input_pitch`]; [`lower::joined`](crate::lower::joined)).
+    fn reads_rows(&self, _i: usize, _rank: usize) -> bool {
+        false
+    }
+
+    /// Whether the operator can write its only output, of that rank, there ([`Lower::write`], [`Lower::output_pitch`]).
+    fn writes_rows(&self, _rank: usize) -> bool {
+        false
+    }
+
     /// The bodies of control flow.
     fn bodies(&self) -> Vec<&Graph> {
         Vec::new()
@@ -167,6 +178,14 @@ impl Op {
     /// See [`Operator::permuted`].
     pub fn permuted(&self, perm: &[usize], inputs: usize) -> Option<(Self, Vec<usize>)> {
         self.operator().permuted(perm, inputs)
+    }
+    /// See [`Operator::reads_rows`].
+    pub fn reads_rows(&self, i: usize, rank: usize) -> bool {
+        self.operator().reads_rows(i, rank)
+    }
+    /// See [`Operator::writes_rows`].
+    pub fn writes_rows(&self, rank: usize) -> bool {
+        self.operator().writes_rows(rank)
     }
     /// See [`Operator::bodies`].
     pub fn bodies(&self) -> Vec<&Graph> {

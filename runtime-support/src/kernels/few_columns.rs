@@ -250,7 +250,11 @@ mod tests {
                         _ => sum,
                     };
                     let size = (0..features).map(|f| term(f).abs()).sum::<f64>();
-                    assert!((f64::from(got) - want).abs() <= 1e-6 * (1.0 + size), "{:?} {rows}x{features}x{columns}: {got} {want}", cx.isa());
+                    assert!(
+                        (f64::from(got) - want).abs() <= 1e-6 * (1.0 + size),
+                        "{:?} {rows}x{features}x{columns}: {got} {want}",
+                        cx.isa()
+                    );
                 }
             }
         }

@@ -24,8 +24,12 @@ impl Operator for Fused {
         Some((self.clone().into(), (0..inputs).collect()))
     }
 
+    fn reads_rows(&self, _i: usize, _rank: usize) -> bool {
+        true
+    }
+
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
-        let inputs = (0..cx.input_count()).map(|i| cx.input(i)).collect::<Result<Vec<_>, _>>()?;
+        let inputs = (0..cx.input_count()).map(|i| Ok((cx.input(i)?, cx.input_pitch(i)?))).collect::<Result<Vec<_>, OpError>>()?;
         let out = cx.output(0)?;
         cx.fused(&out, &inputs, self.formula.clone());
         Ok(())

@@ -142,10 +142,10 @@ impl Operator for Parametric {
     }
 
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
-        let x = cx.input(0)?;
+        let (x, pitch) = (cx.input(0)?, cx.input_pitch(0)?);
         let out = cx.output(0)?;
         if x.dtype == DType::F32 {
-            cx.fused(&out, &[x], self.formula());
+            cx.fused(&out, &[(x, pitch)], self.formula());
             return Ok(());
         }
         let variant = Arg::Variant("elementwise::ParametricOp", self.f.variant());

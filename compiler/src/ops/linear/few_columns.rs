@@ -60,7 +60,8 @@ fn parameters(cx: &Lower<'_>, inputs: &[usize]) -> Result<Tensor, OpError> {
     for &i in inputs {
         let tensor = cx.constant(i).filter(|t| t.shape.last().is_some_and(|&features| features > 0));
         let elements = tensor.and_then(|t| t.to_vec::<f32>().zip(t.shape.last().copied()));
-        let (elements, features) = elements.ok_or_else(|| OpError::unsupported("weights of a product with few columns that are computed"))?;
+        let (elements, features) =
+            elements.ok_or_else(|| OpError::unsupported("weights of a product with few columns that are computed"))?;
         for row in elements.chunks(features) {
             packed.extend_from_slice(row);
             packed.resize(packed.len() + padded(features) - features, 0.0);

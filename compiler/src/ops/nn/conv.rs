@@ -137,6 +137,14 @@ impl Operator for Conv {
         Ok(vec![Fact::tensor(cx.dtype(0)?, join_layout(batch, weights[0], &sized.output, self.channels_last))])
     }
 
+    fn reads_rows(&self, i: usize, _rank: usize) -> bool {
+        self.channels_last && (i == 0 || Some(i) == self.residual_input())
+    }
+
+    fn writes_rows(&self, _rank: usize) -> bool {
+        self.channels_last
+    }
+
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
         let (x, w) = (cx.input(0)?, cx.input(1)?);
         let dims = cx.dims();
@@ -155,10 +163,9 @@ impl Operator for Conv {
             window: (&kernel, &self.window.stride, &self.window.dilation),
             pads: (&begin, &end),
         };
-        let geometry = geometry.arg(&dims);
         let bias = optional(cx, self.bias, 2)?;
         if x.dtype != DType::F32 {
-            let out = cx.output(0)?;
+            let (out, geometry) = (cx.output(0)?, geometry.arg(&dims));
             return cx
                 .call(crate::kernel!(conv::plain(_, _, _, _, _) for num(x.dtype)), vec![out.write(), x.read(), w.read(), bias, geometry]);
         }
@@ -185,17 +192,24 @@ impl Operator for Conv {
             let sizes = [group, w.shape[0], w.shape[1], taps];
             pack_weights(cx, &w, Form::Pairs(w.shape[1]), &sizes, len, &pack, crate::kernel!(conv::pack_conv(_, _, _, _, _, _)))?
         };
-        let residual = 2 + usize::from(self.bias);
-        let residual = if self.residual { Some(to_last(cx, residual, self.channels_last)?) } else { None };
-        let residual = residual.map_or(Arg::Absent, |r| Arg::Present(Box::new(r.read())));
-        let x = to_last(cx, 0, self.channels_last)?;
         // Pairs of bf16 are stored in words of 32 bits.
         let pairs = packed.dtype == DType::U32;
-        let x = if pairs { bf16::rounded(cx, &x)? } else { x };
+        let (mut x, mut pitches) = (to_last(cx, 0, self.channels_last)?, [channels, w.shape[0], w.shape[0]]);
+        let residual = self.residual_input().map(|i| Ok((i, to_last(cx, i, self.channels_last)?))).transpose()?;
+        if self.channels_last {
+            pitches = [cx.input_pitch(0)?, cx.output_pitch(0)?, residual.as_ref().map_or(Ok(w.shape[0]), |(i, _)| cx.input_pitch(*i))?];
+        }
+        if pairs {
+            x = dense(cx, x, pitches[0])?;
+            x = bf16::rounded(cx, &x)?;
+            pitches[0] = channels;
+        }
+        let geometry = geometry.pitched_arg(&dims, pitches);
+        let residual = residual.map_or(Arg::Absent, |(_, r)| Arg::Present(Box::new(r.read())));
         let shape = join_layout(batch, w.shape[0], &output, true);
         let scratch = if self.tile > 0 { Some(self.winograd_scratch(cx, &shape)?) } else { None };
         from_last(cx, &shape, self.channels_last, |cx, out| {
-            let mut args = vec![Arg::Cx, out.write(), x.read(), packed.read(), bias, residual, geometry, self.epilogue.arg()];
+            let mut args = vec![Arg::Cx, out, x.read(), packed.read(), bias, residual, geometry, self.epilogue.arg()];
             if let Some(scratch) = scratch {
                 args.insert(2, scratch.write());
                 args.push(Arg::Usize(cx.int(self.tile as i64)));
@@ -212,6 +226,11 @@ impl Operator for Conv {
 }
 
 impl Conv {
+    /// Which input is the residual, if there is one.
+    fn residual_input(&self) -> Option<usize> {
+        self.residual.then_some(2 + usize::from(self.bias))
+    }
+
     /// The weights for tiles; the pass that chose those saw that they are constant.
     fn winograd_weights(&self, cx: &mut Lower<'_>) -> Result<Operand, OpError> {
         let computed = || OpError::invalid("weights that are computed cannot be cut in tiles");
@@ -359,7 +378,7 @@ impl Operator for ConvTranspose {
         let x = to_last(cx, 0, self.channels_last)?;
         let shape = join_layout(batch, out_channels, &output, true);
         from_last(cx, &shape, self.channels_last, |cx, out| {
-            let args = vec![Arg::Cx, out.write(), scratch.write(), x.read(), packed.read(), bias, geometry, self.epilogue.arg()];
+            let args = vec![Arg::Cx, out, scratch.write(), x.read(), packed.read(), bias, geometry, self.epilogue.arg()];
             let kernel = if disjoint {
                 crate::kernel!(conv::conv_transpose_disjoint(_, _, _, _, _, _, _, _) for stored(packed.dtype))
             } else {
@@ -436,21 +455,36 @@ pub fn to_last(cx: &mut Lower<'_>, i: usize, channels_last: bool) -> Result<Oper
     Ok(out)
 }
 
-/// Output 0, computed channels last.
+/// An operand whose rows lie that far apart as one whose rows do not.
+fn dense(cx: &mut Lower<'_>, x: Operand, pitch: Dim) -> Result<Operand, OpError> {
+    let (dims, width) = (cx.dims(), x.shape[x.shape.len() - 1]);
+    if pitch == width {
+        return Ok(x);
+    }
+    let out = cx.temp(x.dtype, &x.shape);
+    let rows = dims.product(&x.shape[..x.shape.len() - 1]);
+    let sizes = [Arg::Usizes(vec![rows, width]), Arg::Usize(cx.int(0)), Arg::I64s(vec![pitch, cx.int(1)])];
+    let args = [out.write(), x.read()].into_iter().chain(sizes).collect();
+    cx.call(crate::kernel!(copy::strided(_, _, _, _, _) for any(x.dtype)), args)?;
+    Ok(out)
+}
+
+/// Output 0, computed channels last: `compute` gets the argument that it writes.
 pub fn from_last(
     cx: &mut Lower<'_>,
     shape: &[Dim],
     channels_last: bool,
-    compute: impl FnOnce(&mut Lower<'_>, &Operand) -> Result<(), OpError>,
+    compute: impl FnOnce(&mut Lower<'_>, Arg) -> Result<(), OpError>,
 ) -> Result<(), OpError> {
     let out = cx.output(0)?;
     let (dims, one) = (cx.dims(), cx.int(1));
     let (_, channels, spatial) = split_layout(shape, true);
     if channels_last || channels == one || dims.product(&spatial) == one {
-        return compute(cx, &out);
+        let out = cx.write(0)?;
+        return compute(cx, out);
     }
     let last = cx.temp(out.dtype, shape);
-    compute(cx, &last)?;
+    compute(cx, last.write())?;
     let perm = [vec![0, shape.len() - 1], (1..shape.len() - 1).collect()].concat();
     transpose(cx, &out, &last, &perm)
 }

@@ -120,7 +120,9 @@ pub struct Pool {
 }
 
 impl Pool {
-    fn geometry(&self, dims: &Dims, shape: &[Dim]) -> Result<(Arg, Vec<Dim>), OpError> {
+    /// The geometry of an input of that shape, and the shape of the output, channels last; `pitches` are those of input and output if they are not
+    /// dense.
+    fn geometry(&self, dims: &Dims, shape: &[Dim], pitches: Option<[Dim; 2]>) -> Result<(Arg, Vec<Dim>), OpError> {
         let (batch, channels, spatial) = split_layout(shape, self.channels_last);
         if spatial.len() > 3 {
             return Err(OpError::unsupported("pooling over more than three spatial axes"));
@@ -136,7 +138,8 @@ impl Pool {
             window: (&kernel, &self.window.stride, &self.window.dilation),
             pads: (&sized.begin, &sized.end),
         };
-        Ok((geometry.arg(dims), join_layout(batch, channels, &sized.output, true)))
+        let [input, output] = pitches.unwrap_or([channels; 2]);
+        Ok((geometry.pitched_arg(dims, [input, output, channels]), join_layout(batch, channels, &sized.output, true)))
     }
 }
 
@@ -164,9 +167,18 @@ impl Operator for Pool {
         Ok(if matches!(self.kind, Kind::Max { indices: true, .. }) { vec![y, Fact::tensor(DType::I64, shape)] } else { vec![y] })
     }
 
+    fn reads_rows(&self, _i: usize, _rank: usize) -> bool {
+        self.channels_last
+    }
+
+    fn writes_rows(&self, _rank: usize) -> bool {
+        self.channels_last
+    }
+
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
         let x = cx.input(0)?;
-        let (geometry, shape) = self.geometry(&cx.dims(), &x.shape)?;
+        let pitches = if self.channels_last { Some([cx.input_pitch(0)?, cx.output_pitch(0)?]) } else { None };
+        let (geometry, shape) = self.geometry(&cx.dims(), &x.shape, pitches)?;
         let mut kind = self.kind;
         if let Kind::Max { indices, .. } = &mut kind {
             *indices &= cx.wanted(1);
@@ -174,14 +186,14 @@ impl Operator for Pool {
         if kind.runs_last(x.dtype) {
             let x = to_last(cx, 0, self.channels_last)?;
             return from_last(cx, &shape, self.channels_last, |cx, out| {
-                let args = vec![Arg::Cx, out.write(), x.read(), geometry];
+                let args = vec![Arg::Cx, out, x.read(), geometry];
                 match self.kind {
                     Kind::Average { count_include_pad } => {
                         let args = args.into_iter().chain([Arg::Bool(count_include_pad)]).collect();
                         cx.call(crate::kernel!(pool::average_pool(_, _, _, _, _)), args)
                     }
-                    _ if out.dtype == DType::F32 => cx.call(crate::kernel!(pool::max_pool(_, _, _, _)), args),
-                    _ => cx.call(crate::kernel!(pool::max_pool_bytes(_, _, _, _) for bytes(out.dtype)), args),
+                    _ if x.dtype == DType::F32 => cx.call(crate::kernel!(pool::max_pool(_, _, _, _)), args),
+                    _ => cx.call(crate::kernel!(pool::max_pool_bytes(_, _, _, _) for bytes(x.dtype)), args),
                 }
             });
         }

@@ -173,7 +173,7 @@ impl Window {
     }
 }
 
-/// The runtime's geometry of dense channels-last operands, its three spatial axes filled up from the front.
+/// The runtime's geometry of channels-last operands, its three spatial axes filled up from the front.
 pub struct GeometryArg<'a> {
     /// Images.
     pub batch: Dim,
@@ -192,8 +192,13 @@ pub struct GeometryArg<'a> {
 }
 
 impl GeometryArg<'_> {
-    /// As an argument.
+    /// As an argument, of dense operands.
     pub fn arg(&self, dims: &Dims) -> Arg {
+        self.pitched_arg(dims, [self.channels.0, self.channels.1, self.channels.1])
+    }
+
+    /// As an argument, of operands whose pixels lie that far apart: input, output, residual.
+    pub fn pitched_arg(&self, dims: &Dims, [input, output, residual]: [Dim; 3]) -> Arg {
         let three = |values: &[Dim], fill: i64| {
             let lead = 3usize.saturating_sub(values.len());
             let all = std::iter::repeat_n(dims.int(fill), lead).chain(values.iter().copied());
@@ -215,9 +220,9 @@ impl GeometryArg<'_> {
                 ("dilation", ints(dilation)),
                 ("pads", three(self.pads.0, 0)),
                 ("pads_end", three(self.pads.1, 0)),
-                ("in_pitch", Arg::Usize(self.channels.0)),
-                ("out_pitch", Arg::Usize(self.channels.1)),
-                ("residual_pitch", Arg::Usize(self.channels.1)),
+                ("in_pitch", Arg::Usize(input)),
+                ("out_pitch", Arg::Usize(output)),
+                ("residual_pitch", Arg::Usize(residual)),
             ],
         )
     }

@@ -111,7 +111,7 @@ impl Operator for IntegerConv {
             let args = vec![Arg::Cx, real.write(), x.read(), optional(cx, 2)?];
             cx.call(crate::kernel!(integer::real(_, _, _, _) for bytes(x.dtype)), args)?;
             return from_last(cx, &shape, self.channels_last, |cx, out| {
-                let args = vec![Arg::Cx, out.write(), real.read(), packed.read(), geometry];
+                let args = vec![Arg::Cx, out, real.read(), packed.read(), geometry];
                 cx.call(crate::kernel!(integer::depthwise(_, _, _, _, _)), args)
             });
         }
@@ -120,7 +120,7 @@ impl Operator for IntegerConv {
         let strides = [dims.mul(w.shape[1], taps), taps, dims.int(1)];
         let packed = Filters { sizes: [group, w.shape[0], w.shape[1], taps], strides }.packed(cx)?;
         from_last(cx, &shape, self.channels_last, |cx, out| {
-            let args = vec![Arg::Cx, out.write(), wide.read(), packed.read(), geometry];
+            let args = vec![Arg::Cx, out, wide.read(), packed.read(), geometry];
             cx.call(crate::kernel!(integer::conv(_, _, _, _, _)), args)
         })
     }

@@ -58,19 +58,30 @@ impl Operator for Concat {
         Some((Self { axis }.into(), (0..inputs).collect()))
     }
 
+    fn reads_rows(&self, _i: usize, rank: usize) -> bool {
+        self.axis + 1 == rank
+    }
+
+    fn writes_rows(&self, rank: usize) -> bool {
+        self.axis + 1 == rank
+    }
+
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
         let zero = cx.int(0);
-        let parts = (0..cx.input_count()).map(|i| cx.input(i)).collect::<Result<Vec<_>, _>>()?;
-        let parts: Vec<_> = parts.into_iter().filter(|x| x.view.len != zero).collect();
-        if let [x] = parts.as_slice() {
+        let parts = (0..cx.input_count()).map(|i| Ok((cx.input(i)?, cx.input_pitch(i)?))).collect::<Result<Vec<_>, OpError>>()?;
+        let parts: Vec<_> = parts.into_iter().filter(|(x, _)| x.view.len != zero).collect();
+        if let ([(x, _)], None) = (parts.as_slice(), cx.output_home(0)) {
             cx.alias(0, Place::Tensor(x.view));
             return Ok(());
         }
-        let out = cx.output(0)?;
+        let (out, out_pitch) = (cx.output(0)?, cx.output_pitch(0)?);
         let dims = cx.dims();
         let mut offset: Dim = zero;
-        for x in &parts {
-            place_along(cx, &out, self.axis, offset, x)?;
+        for (x, pitch) in &parts {
+            // What was computed in place is there already.
+            if x.view.buffer != out.view.buffer {
+                place_along(cx, (&out, out_pitch), self.axis, offset, (x, *pitch))?;
+            }
             offset = dims.add(offset, x.shape[self.axis]);
         }
         Ok(())

@@ -69,8 +69,14 @@ pub fn zero(dtype: DType) -> Result<Tensor, OpError> {
     tensor.ok_or_else(|| OpError::unsupported(format!("a constant of dtype {dtype}")))
 }
 
-/// Copies part `i` of `parts` along an axis of `out`, at `offset`.
-fn place_along(cx: &mut Lower<'_>, out: &Operand, axis: usize, offset: Dim, x: &Operand) -> Result<(), OpError> {
+/// Copies `x` into `out`, at `offset` along an axis. Either comes with the distance of its rows; only along the last axis may they lie apart.
+fn place_along(
+    cx: &mut Lower<'_>,
+    (out, out_pitch): (&Operand, Dim),
+    axis: usize,
+    offset: Dim,
+    (x, pitch): (&Operand, Dim),
+) -> Result<(), OpError> {
     let dims = cx.dims();
     let (outer, total, inner) = around(&dims, &out.shape, axis);
     let (zero, one) = (cx.int(0), cx.int(1));
@@ -80,7 +86,8 @@ fn place_along(cx: &mut Lower<'_>, out: &Operand, axis: usize, offset: Dim, x: &
         let target = Operand { dtype: out.dtype, shape: x.shape.clone(), view: part };
         return cx.call(crate::kernel!(copy::copy(_, _) for any(x.dtype)), vec![target.update(), x.read()]);
     }
-    let (row, step) = (dims.mul(x.shape[axis], inner), dims.mul(total, inner));
+    let row = dims.mul(x.shape[axis], inner);
+    let (step, x_step) = if axis + 1 == out.shape.len() { (out_pitch, pitch) } else { (dims.mul(total, inner), row) };
     cx.call(
         crate::kernel!(copy::strided_into(_, _, _, _, _, _, _) for any(x.dtype)),
         vec![
@@ -90,7 +97,7 @@ fn place_along(cx: &mut Lower<'_>, out: &Operand, axis: usize, offset: Dim, x: &
             Arg::Usize(at),
             Arg::Usizes(vec![step, one]),
             Arg::Usize(zero),
-            Arg::I64s(vec![row, one]),
+            Arg::I64s(vec![x_step, one]),
         ],
     )
 }

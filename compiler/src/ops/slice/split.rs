@@ -41,6 +41,11 @@ impl Split {
         Self { axis, outputs, uneven: false }
     }
 
+    /// The axis that is cut.
+    pub fn axis(&self) -> usize {
+        self.axis
+    }
+
     /// The lengths without input 1.
     fn equal(&self, cx: &mut Infer<'_>, dim: Dim) -> Vec<Dim> {
         let n = cx.int(self.outputs as i64);
@@ -106,10 +111,15 @@ impl Operator for Split {
         Some((Self { axis, ..self.clone() }.into(), vec![0]))
     }
 
+    fn reads_rows(&self, i: usize, rank: usize) -> bool {
+        i == 0 && self.axis + 1 == rank
+    }
+
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
-        let x = cx.input(0)?;
+        let (x, pitch) = (cx.input(0)?, cx.input_pitch(0)?);
         let dims = cx.dims();
         let (outer, total, inner) = around(&dims, &x.shape, self.axis);
+        let step = if self.axis + 1 == x.shape.len() { pitch } else { dims.mul(total, inner) };
         let shapes = (0..self.outputs).map(|i| super::output_shape(cx, i)).collect::<Result<Vec<_>, _>>()?;
         let lengths: Vec<Dim> = shapes.iter().map(|s| s[self.axis]).collect();
         if cx.has(1) && cx.elements(1).is_none() {
@@ -127,9 +137,9 @@ impl Operator for Split {
             if outer == one {
                 let view = View { offset: dims.add(x.view.offset, at), len: dims.mul(len, inner), ..x.view };
                 cx.alias(i, Place::Tensor(view));
-            } else if cx.wanted(i) {
+            } else if cx.wanted(i) && cx.output_home(i).is_none() {
                 let out = cx.output(i)?;
-                let strides = vec![dims.mul(total, inner), one];
+                let strides = vec![step, one];
                 cx.call(
                     crate::kernel!(copy::strided(_, _, _, _, _) for any(x.dtype)),
                     vec![out.write(), x.read(), Arg::Usizes(vec![outer, dims.mul(len, inner)]), Arg::Usize(at), Arg::I64s(strides)],

@@ -1,7 +1,7 @@
 //! Products with few columns, and the scaler before them, become one operator: a linear model goes over its rows once.
 
-use crate::ir::graph::{Graph, NodeError, Origin, ValueId};
 use crate::ir::Tensor;
+use crate::ir::graph::{Graph, NodeError, Origin, ValueId};
 use crate::ops::Op;
 use crate::ops::elementwise::binary::{Binary, BinaryFn};
 use crate::ops::elementwise::unary::Unary;
@@ -93,12 +93,7 @@ fn scaler(site: &mut Site<'_>, value: ValueId) -> Result<Option<Scaler>, NodeErr
 }
 
 /// `x`, a constant as a vector with an element for each feature, and whether `f` is inverse, if a value is `x f c`.
-fn with_vector(
-    site: &mut Site<'_>,
-    value: ValueId,
-    f: BinaryFn,
-    inverse: BinaryFn,
-) -> Result<Option<(ValueId, ValueId, bool)>, NodeError> {
+fn with_vector(site: &mut Site<'_>, value: ValueId, f: BinaryFn, inverse: BinaryFn) -> Result<Option<(ValueId, ValueId, bool)>, NodeError> {
     let Some(shape) = site.shape(value) else { return Ok(None) };
     let direct = binary(site.new, value, f);
     let swapped = direct.map(|(a, b)| (b, a, false));
