@@ -428,6 +428,17 @@ impl<'a> Lower<'a> {
         self.call(crate::kernel!(copy::copy(_, _) for any(x.dtype)), vec![out.write(), x.read()])
     }
 
+    /// An operand whose rows lie that far apart as one whose rows do not.
+    pub fn dense(&mut self, x: Operand, pitch: Dim) -> Result<Operand, OpError> {
+        let (dims, zero, one) = (self.dims(), self.int(0), self.int(1));
+        let Some((&width, lead)) = x.shape.split_last().filter(|(width, _)| **width != pitch) else { return Ok(x) };
+        let out = self.temp(x.dtype, &x.shape);
+        let sizes = [Arg::Usizes(vec![dims.product(lead), width]), Arg::Usize(zero), Arg::I64s(vec![pitch, one])];
+        let args = [out.write(), x.read()].into_iter().chain(sizes).collect();
+        self.call(crate::kernel!(copy::strided(_, _, _, _, _) for any(x.dtype)), args)?;
+        Ok(out)
+    }
+
     /// Input `i`, an integer tensor, as i64.
     pub fn input_i64(&mut self, i: usize) -> Result<Operand, OpError> {
         let x = self.input(i)?;

@@ -43,6 +43,7 @@ pub const PASSES: &[Pass] = &[
     pass("dead-4", dead::run),
     pass("cse-2", cse::run),
     pass("late-epilogues", fuse::epilogue::run),
+    pass("siblings", fuse::siblings::run),
     pass("scalers", fuse::scaler::run),
     pass("dead-5", dead::run),
     Pass { name: "winograd", run: winograd::run, inexact: true },

@@ -134,7 +134,8 @@ struct Heads {
 }
 
 impl Heads {
-    fn of(dims: &Dims, shape: &[Dim], heads: Option<i64>, by_position: bool) -> Result<Self, OpError> {
+    /// Of an operand of that shape; rows of one of rank 3 lie `pitch` apart, if that is not their length.
+    fn of(dims: &Dims, shape: &[Dim], heads: Option<i64>, by_position: bool, pitch: Option<Dim>) -> Result<Self, OpError> {
         match *shape {
             [batch, len, hidden] => {
                 let heads = heads
@@ -142,7 +143,8 @@ impl Heads {
                     .ok_or_else(|| OpError::invalid("with operands of rank 3 the numbers of heads must be given"))?;
                 let heads = dims.int(heads);
                 let size = dims.floor_div(hidden, heads);
-                Ok(Self { batch, heads, len, size, strides: [dims.mul(len, hidden), size, hidden] })
+                let pitch = pitch.unwrap_or(hidden);
+                Ok(Self { batch, heads, len, size, strides: [dims.mul(len, pitch), size, pitch] })
             }
             [batch, len, heads, size] if by_position => {
                 let position = dims.mul(heads, size);
@@ -223,9 +225,9 @@ impl Operator for Attention {
     fn infer(&mut self, cx: &mut Infer<'_>) -> Result<Vec<Fact>, OpError> {
         let (dtype, shape) = (cx.dtype(0)?, cx.shape(0)?);
         let [q_turned, k_turned, v_turned, out_turned] = self.by_position;
-        let q = Heads::of(cx.dims, &shape, self.q_heads, q_turned)?;
-        let k = Heads::of(cx.dims, &cx.shape(1)?, self.kv_heads, k_turned)?;
-        let v = Heads::of(cx.dims, &cx.shape(2)?, self.kv_heads, v_turned)?;
+        let q = Heads::of(cx.dims, &shape, self.q_heads, q_turned, None)?;
+        let k = Heads::of(cx.dims, &cx.shape(1)?, self.kv_heads, k_turned, None)?;
+        let v = Heads::of(cx.dims, &cx.shape(2)?, self.kv_heads, v_turned, None)?;
         for (a, b, what) in [
             (q.batch, k.batch, "the batches of queries and keys"),
             (k.batch, v.batch, "the batches of keys and values"),
@@ -253,19 +255,24 @@ impl Operator for Attention {
         Ok(vec![Fact::tensor(dtype, y), Fact::tensor(dtype, vec![q.batch, q.heads, q.len, k.len])])
     }
 
+    fn reads_rows(&self, i: usize, rank: usize) -> bool {
+        i < 3 && rank == 3
+    }
+
     fn lower(&self, cx: &mut Lower<'_>) -> Result<(), OpError> {
         let dims = cx.dims();
         let (q, k, v) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
         let dtype = q.dtype;
-        let (k, v) = (cx.converted(k, dtype)?, cx.converted(v, dtype)?);
+        let pitches = [cx.input_pitch(0)?, cx.input_pitch(1)?, cx.input_pitch(2)?];
+        let ((k, k_pitch), (v, v_pitch)) = (same_dtype(cx, k, dtype, pitches[1])?, same_dtype(cx, v, dtype, pitches[2])?);
         let [q_turned, k_turned, v_turned, out_turned] = self.by_position;
         let (hq, hk, hv) = (
-            Heads::of(&dims, &q.shape, self.q_heads, q_turned)?,
-            Heads::of(&dims, &k.shape, self.kv_heads, k_turned)?,
-            Heads::of(&dims, &v.shape, self.kv_heads, v_turned)?,
+            Heads::of(&dims, &q.shape, self.q_heads, q_turned, Some(pitches[0]))?,
+            Heads::of(&dims, &k.shape, self.kv_heads, k_turned, Some(k_pitch))?,
+            Heads::of(&dims, &v.shape, self.kv_heads, v_turned, Some(v_pitch))?,
         );
         let y = cx.output(0)?;
-        let out = Heads::of(&dims, &y.shape, self.q_heads, out_turned)?;
+        let out = Heads::of(&dims, &y.shape, self.q_heads, out_turned, None)?;
         let full = [hq.batch, hq.heads, hq.len, hk.len];
         let mask = if cx.has(3) { Some(self.mask(cx, dtype)?) } else { None };
         let (strides, covered) = mask.as_ref().map_or(([dims.int(0); 4], hk.len), |m| mask_strides(&dims, &m.shape, full));
@@ -311,6 +318,17 @@ impl Operator for Attention {
         let args = [y.write(), scores.write(), scratch.write()].into_iter().chain(operands).chain([mode]).collect();
         cx.call(crate::kernel!(attention::attention_any(_, _, _, _, _, _, _, _, _, _) for float(dtype)), args)
     }
+}
+
+/// An operand, whose rows lie that far apart, as the query's dtype.
+fn same_dtype(cx: &mut Lower<'_>, x: Operand, dtype: DType, pitch: Dim) -> Result<(Operand, Dim), OpError> {
+    if x.dtype == dtype {
+        return Ok((x, pitch));
+    }
+    let x = cx.dense(x, pitch)?;
+    let x = cx.converted(x, dtype)?;
+    let width = x.shape.last().copied().unwrap_or(pitch);
+    Ok((x, width))
 }
 
 impl Attention {

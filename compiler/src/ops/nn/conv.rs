@@ -200,7 +200,7 @@ impl Operator for Conv {
             pitches = [cx.input_pitch(0)?, cx.output_pitch(0)?, residual.as_ref().map_or(Ok(w.shape[0]), |(i, _)| cx.input_pitch(*i))?];
         }
         if pairs {
-            x = dense(cx, x, pitches[0])?;
+            x = cx.dense(x, pitches[0])?;
             x = bf16::rounded(cx, &x)?;
             pitches[0] = channels;
         }
@@ -452,20 +452,6 @@ pub fn to_last(cx: &mut Lower<'_>, i: usize, channels_last: bool) -> Result<Oper
     let out = cx.temp(x.dtype, &shape);
     let perm = [vec![0], (2..x.shape.len()).collect(), vec![1]].concat();
     transpose(cx, &out, &x, &perm)?;
-    Ok(out)
-}
-
-/// An operand whose rows lie that far apart as one whose rows do not.
-fn dense(cx: &mut Lower<'_>, x: Operand, pitch: Dim) -> Result<Operand, OpError> {
-    let (dims, width) = (cx.dims(), x.shape[x.shape.len() - 1]);
-    if pitch == width {
-        return Ok(x);
-    }
-    let out = cx.temp(x.dtype, &x.shape);
-    let rows = dims.product(&x.shape[..x.shape.len() - 1]);
-    let sizes = [Arg::Usizes(vec![rows, width]), Arg::Usize(cx.int(0)), Arg::I64s(vec![pitch, cx.int(1)])];
-    let args = [out.write(), x.read()].into_iter().chain(sizes).collect();
-    cx.call(crate::kernel!(copy::strided(_, _, _, _, _) for any(x.dtype)), args)?;
     Ok(out)
 }
 

@@ -1,8 +1,9 @@
 //! Scaled dot-product attention as exporters decompose it: two products around a softmax, with a scale, a mask, and transposes.
 //!
-//! Operands that are split into heads by a transpose are read as they lay before it, and the result is written as the transpose after it leaves it.
+//! Operands that are split into heads by a transpose are read as they lay before it, and the result is written as the transpose after it leaves it;
+//! heads that a reshape cut out of a row are left there.
 
-use crate::ir::graph::{Graph, NodeError, ValueId};
+use crate::ir::graph::{Graph, Node, NodeError, ValueId};
 use crate::ir::{DType, Tensor};
 use crate::ops::Op;
 use crate::ops::elementwise::where_::Where;
@@ -14,7 +15,7 @@ use crate::passes::peephole::{Site, apply, scaled};
 
 /// See the module's documentation.
 pub fn run(graph: &Graph) -> Result<Graph, NodeError> {
-    apply(&pattern::run(graph, TABLE)?, &[turned])
+    apply(&apply(&pattern::run(graph, TABLE)?, &[turned])?, &[in_rows])
 }
 
 /// Formulas of attentions; `k` is transposed, `m` is a mask, `c` the scale, `clow` what hidden scores become.
@@ -165,4 +166,40 @@ fn turned(site: &mut Site<'_>) -> Result<Option<Vec<ValueId>>, NodeError> {
     let [q, k, v, out] = op.by_position;
     let op = Attention { by_position: [q, k, v, !out], ..op };
     site.replace(op, &inputs, Some(&origin)).map(|made| Some(made[..1].to_vec()))
+}
+
+/// An attention whose heads lie side by side in rows reads them there, as operands of rank 3.
+fn in_rows(site: &mut Site<'_>) -> Result<Option<Vec<ValueId>>, NodeError> {
+    let Op::Attention(mut op) = site.node.op.clone() else { return Ok(None) };
+    let Some(mut inputs) = site.inputs.iter().copied().collect::<Option<Vec<_>>>() else { return Ok(None) };
+    let Some(shape) = site.output_shape().filter(|s| s.len() == 4) else { return Ok(None) };
+    let sizes = [shape[2], shape[3]].map(|d| site.new.dims.value(d));
+    for i in 0..3 {
+        // A query in rows gives a result in rows.
+        let Some((rows, heads)) = rows(site, inputs[i]).filter(|_| op.by_position[i] && (i > 0 || op.by_position[3])) else { continue };
+        if i == 0 && sizes.contains(&None) {
+            continue;
+        }
+        inputs[i] = rows;
+        *(if i == 0 { &mut op.q_heads } else { &mut op.kv_heads }) = Some(heads);
+    }
+    if inputs.iter().copied().map(Some).eq(site.inputs.iter().copied()) {
+        return Ok(None);
+    }
+    let flat = Some(inputs[0]) != site.input(0);
+    let mut made = site.replace(op, &inputs, None)?;
+    if let (true, [Some(heads), Some(size)]) = (flat, sizes) {
+        let shape = site.constant(Tensor::vector(&[0, 0, heads, size]));
+        made[0] = site.add(Reshape::To { allow_zero: false }, &[made[0], shape])?;
+    }
+    Ok(Some(made))
+}
+
+/// The rows, and the number of heads, that a reshape cut `[batch, position, head, element]` out of.
+fn rows(site: &Site<'_>, value: ValueId) -> Option<(ValueId, i64)> {
+    let Node { op: Op::Reshape(_), inputs, .. } = site.producer(value)? else { return None };
+    let rows = inputs[0]?;
+    let (&[batch, len, heads, _], &[b, l, _]) = (site.new.fact(value).shape()?, site.new.fact(rows).shape()?) else { return None };
+    let heads = site.new.dims.value(heads).filter(|_| (batch, len) == (b, l))?;
+    Some((rows, heads))
 }

@@ -7,5 +7,6 @@ pub mod epilogue;
 pub mod integer;
 pub mod norm;
 pub mod scaler;
+pub mod siblings;
 #[cfg(test)]
 mod tests;
